@@ -1,0 +1,123 @@
+"""What the API says, as JSON. Times of day are RFC 3339; durations are seconds; None is not known."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+ServiceState = Literal["starting", "running", "draining"]
+CallState = Literal["routing", "ringing", "early", "answered", "held", "ending"]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ErrorReport(_Model):
+    """Why a request was not carried out, and what to do."""
+
+    error: str
+    hint: str = ""
+
+
+class HealthReport(_Model):
+    """Whether calls are taken."""
+
+    status: ServiceState
+
+
+class ListenerReport(_Model):
+    """An address that is listened on, with its real port."""
+
+    transport: str
+    host: str
+    port: int
+
+
+class PortsReport(_Model):
+    """RTP port pairs."""
+
+    in_use: int
+    limit: int
+
+
+class StatusReport(_Model):
+    """The service at a glance."""
+
+    version: str
+    state: ServiceState
+    domain: str
+    uptime_seconds: float
+    listeners: list[ListenerReport]
+    generation: int | None = None
+    calls: int
+    legs: int
+    transactions: int
+    dialogs: int
+    registrations: int
+    connections: int = 0
+    tasks: int = 0
+    media_ports: PortsReport
+
+
+class LegReport(_Model):
+    """One leg of a call; `peer` is a user, a trunk or a URI."""
+
+    id: str
+    direction: Literal["in", "out"]
+    state: str
+    peer: str
+    codec: str | None = None
+    packets_received: int | None = None
+    packets_sent: int | None = None
+    packets_lost: int | None = None
+    jitter_ms: float | None = None
+
+
+class CallReport(_Model):
+    """One call. `source` is `users`, `anyone` or `trunk/NAME`."""
+
+    id: str
+    state: CallState
+    caller: str
+    caller_name: str = ""
+    called: str
+    source: str
+    started_at: datetime
+    answered_at: datetime | None = None
+    duration_seconds: float
+    legs: list[LegReport] = []
+
+
+class CallsReport(_Model):
+    """The calls, oldest first; `total` counts those beyond the limit too."""
+
+    total: int
+    calls: list[CallReport]
+
+
+class RegistrationReport(_Model):
+    """One registered contact."""
+
+    user: str
+    contact: str
+    transport: str
+    address: str
+    expires_in_seconds: float
+    q: float = 1.0
+    instance: str = ""
+    user_agent: str = ""
+
+
+class RegistrationsReport(_Model):
+    """The bindings; `total` counts those beyond the limit too."""
+
+    total: int
+    registrations: list[RegistrationReport]
+
+
+class HangupReport(_Model):
+    """A call that was told to end."""
+
+    id: str
+    state: Literal["ending"] = "ending"

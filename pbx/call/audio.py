@@ -1,0 +1,149 @@
+"""The audio side of a leg: its media row, and what its SDP has come to (RFC 3264)."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pbx.call.media import Media
+from pbx.errors import MisuseError
+from pbx.media.values import LegId, LegStatistics
+from pbx.sdp.description import Description
+from pbx.sdp.direction import Direction
+from pbx.sdp.formats import Format
+from pbx.sdp.negotiation import (
+    Agreed,
+    LocalMedia,
+    LocalOrigin,
+    accepted,
+    agreed_as_answerer,
+    answer,
+    bridged_direction,
+    change,
+    clock_rates,
+    offer,
+    payload_map,
+    relay_offer,
+    renewed,
+)
+
+
+class Audio:
+    """One leg's row and descriptions.
+
+    `sent` and `received` are the descriptions in force and `agreed` what they come to; all three are None
+    until an offer has met its answer. An offer that is still open is `proposed`: when it is refused, what was
+    in force stays so (RFC 3264 §8).
+    """
+
+    __slots__ = (
+        "_media",
+        "_origin",
+        "address",
+        "agreed",
+        "port",
+        "proposed",
+        "received",
+        "row",
+        "sent",
+        "statistics",
+    )
+
+    def __init__(self, media: Media, address: str, session_id: int) -> None:
+        self._media = media
+        self._origin = LocalOrigin(session_id, 1)
+        self.address = address
+        self.port = 0
+        self.row: LegId | None = None
+        self.statistics: LegStatistics | None = None
+        self.sent: Description | None = None
+        self.received: Description | None = None
+        self.proposed: Description | None = None
+        self.agreed: Agreed | None = None
+
+    def open(self, beside: "Audio | None" = None) -> None:
+        """Take a port pair, once, near the leg it will talk with. Raises ResourcesExhausted."""
+        if self.row is None:
+            family: Literal[4, 6] = 6 if ":" in self.address else 4
+            self.row, self.port = self._media.open(family, None if beside is None else beside.row)
+
+    def close(self) -> None:
+        """Give the ports back and keep the totals; nothing happens a second time."""
+        if self.row is not None:
+            self.statistics = self._media.close(self.row)
+            self.row = None
+
+    def offer(self, formats: Sequence[Format]) -> bytes:
+        """The body of an offer of our own."""
+        self.proposed = offer(formats, self._local(), self._origin)
+        return self.proposed.encode()
+
+    def relay_offer(self, received: Description, allowed: Sequence[str] | None) -> bytes:
+        """The body of what this leg is offered when another leg offered `received`. Raises NothingFits."""
+        self.proposed = relay_offer(received, self._local(), self._origin, allowed)
+        return self.proposed.encode()
+
+    def offer_again(self, direction: Direction) -> bytes:
+        """The body of a new offer that changes nothing but the direction: hold and resume (RFC 3264 §8.4)."""
+        if self.sent is None or self.agreed is None:
+            raise MisuseError("a new offer before the first was answered")
+        self.proposed = renewed(self.sent, self.agreed, direction)
+        return self.proposed.encode()
+
+    def take_answer(self, received: Description) -> Agreed:
+        """The peer answered our open offer. Raises SdpError or NothingFits, and changes nothing then."""
+        if self.proposed is None:
+            raise MisuseError("an answer without an offer")
+        self.agreed = accepted(self.proposed, received)
+        self.received = received
+        self._settle(self.proposed)
+        return self.agreed
+
+    def take_early_answer(self, received: Description) -> Agreed:
+        """An answer in a provisional response, which the final one repeats (RFC 3261 §13.2.1)."""
+        if self.proposed is None:
+            raise MisuseError("an answer without an offer")
+        self.agreed = accepted(self.proposed, received)
+        return self.agreed
+
+    def withdraw(self) -> None:
+        """Our open offer was refused."""
+        self.proposed = None
+
+    def answer(self, received: Description, formats: Sequence[Format] | None, far: Agreed | None) -> bytes:
+        """The body of our answer to `received`: `formats` (None: all), flowing as the `far` leg lets it.
+
+        Raises NothingFits (488).
+        """
+        direction: Direction = "sendrecv" if far is None else bridged_direction(far)
+        ptime = None if far is None else far.ptime
+        answered = answer(received, self._local(), self._origin, formats, direction, ptime)
+        self.agreed = agreed_as_answerer(received, answered)
+        self.received = received
+        self._settle(answered)
+        return answered.encode()
+
+    def change(self, offered: Description) -> Literal["none", "direction", "other"]:
+        """What the peer's new offer would change."""
+        if self.received is None or self.agreed is None:
+            return "other"
+        return change(self.received, offered, self.agreed)
+
+    def connect(self, far: Agreed | None) -> None:
+        """Tell the media plane what was agreed; with `far` None the leg's payload types map to themselves."""
+        agreed = self.agreed
+        if self.row is not None and agreed is not None:
+            self._media.configure(
+                self.row,
+                remote=agreed.remote,
+                receive=agreed.receive,
+                send=agreed.send,
+                payload_map=payload_map(agreed, agreed if far is None else far),
+                clock_rates=clock_rates(agreed),
+            )
+
+    def _settle(self, ours: Description) -> None:
+        self.sent = ours
+        self.proposed = None
+        self._origin = LocalOrigin(ours.origin.session_id, ours.origin.version + 1)
+
+    def _local(self) -> LocalMedia:
+        return LocalMedia(self.address, self.port)

@@ -1,0 +1,76 @@
+"""What a call asks of its owner, and what it reports."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pbx.call.causes import Outcome
+from pbx.sip.session_events import (
+    CancelRequest,
+    DialogClosed,
+    DialogOpened,
+    SendAck,
+    SendRequest,
+    SendResponse,
+)
+
+if TYPE_CHECKING:
+    from pbx.call.call import Call
+    from pbx.call.leg import Leg
+
+
+SignalOutput = SendRequest | SendAck | SendResponse | CancelRequest | DialogOpened | DialogClosed
+
+
+@dataclass(slots=True)
+class Signal:
+    """Carry out what a leg's session wants sent, along the leg's flow, or keep its dialog findable."""
+
+    leg: "Leg"
+    output: SignalOutput
+
+
+@dataclass(slots=True)
+class DecisionNeeded:
+    """The plan ran out: the best answer was `status`, which a dialplan's `on:` knows as `outcome`."""
+
+    call: "Call"
+    outcome: Outcome
+    status: int
+
+
+@dataclass(slots=True)
+class LegOpened:
+    """A new leg of the call exists."""
+
+    leg: "Leg"
+
+
+@dataclass(slots=True)
+class LegClosed:
+    """A leg's dialog is over and its media row is closed."""
+
+    leg: "Leg"
+
+
+@dataclass(slots=True)
+class Progressed:
+    """The caller is told for the first time that somebody rings or speaks early."""
+
+    call: "Call"
+
+
+@dataclass(slots=True)
+class Established:
+    """The call was answered."""
+
+    call: "Call"
+
+
+@dataclass(slots=True)
+class Finished:
+    """Every leg is gone; the call's record is complete."""
+
+    call: "Call"
+
+
+CallOutput = Signal | DecisionNeeded | LegOpened | LegClosed | Progressed | Established | Finished

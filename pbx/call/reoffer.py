@@ -1,0 +1,100 @@
+"""Offers within a call (RFC 3264 §8): refreshes are answered, hold and resume cross the bridge.
+
+What would change addresses or codecs is refused with 488, and the call goes on as it was (RFC 3261 §14.2).
+"""
+
+from collections.abc import Sequence
+
+from pbx.call.leg import Leg
+from pbx.errors import PeerError
+from pbx.sdp.description import Description, parse
+from pbx.sdp.direction import Direction, stated_direction
+from pbx.sdp.negotiation import first_audio
+from pbx.sdp.streams import stated
+from pbx.sip.session_events import SessionOutput
+
+Steps = Sequence[tuple[Leg, Sequence[SessionOutput]]]
+
+
+class OfferRelay:
+    """At most one offer of one leg that the other leg has been asked about."""
+
+    __slots__ = ("_asker", "_offered")
+
+    def __init__(self) -> None:
+        self._asker: Leg | None = None
+        self._offered: Description | None = None
+
+    def offered(self, leg: Leg, other: Leg | None, body: bytes | None, now: float) -> Steps:
+        """`leg` made an offer, or asked for ours (`body` None); `other` is None for an echo."""
+        audio = leg.audio
+        if audio.sent is None or audio.agreed is None:
+            return _refuse(leg, 488, now)
+        if body is None:
+            return [(leg, leg.session.answer(audio.offer_again(_direction(leg)), now))]
+        try:
+            description = parse(body)
+            change = audio.change(description)
+            if change == "other":
+                return _refuse(leg, 488, now)
+            if change == "none" or other is None:
+                return self._answer(leg, other, description, now)
+        except PeerError as fault:
+            return _refuse(leg, fault.status, now)
+        if self._asker is not None or not other.session.may_offer or other.audio.sent is None:
+            # Both sides hold at once: whoever asked second tries again (RFC 3261 §14.2).
+            return _refuse(leg, 491, now)
+        stream = first_audio(description)
+        assert stream is not None  # `change` found it
+        self._asker, self._offered = leg, description
+        return [(other, other.session.offer(other.audio.offer_again(stated(stream)), now))]
+
+    def accepted(self, leg: Leg, body: bytes | None, now: float) -> Steps:
+        """`leg` answered the offer we made it: the asker gets its answer."""
+        asker, description = self._take()
+        try:
+            if body is None:
+                raise PeerError(488, "No Answer To The Offer")
+            leg.audio.take_answer(parse(body))
+            if asker is None or description is None:
+                return []
+            return self._answer(asker, leg, description, now)
+        except PeerError:
+            leg.audio.withdraw()
+            return [] if asker is None else _refuse(asker, 488, now)
+
+    def refused(self, leg: Leg, status: int, now: float) -> Steps:
+        """`leg` would not have it: the asker is told, with 491 when it should try again."""
+        asker, _ = self._take()
+        leg.audio.withdraw()
+        return [] if asker is None else _refuse(asker, 491 if status == 491 else 488, now)
+
+    def withdrawn(self, leg: Leg) -> None:
+        """The asker cancelled its re-INVITE; what the other leg answers to our offer still counts."""
+        if leg is self._asker:
+            self._take()
+
+    def _take(self) -> tuple[Leg | None, Description | None]:
+        taken = self._asker, self._offered
+        self._asker = self._offered = None
+        return taken
+
+    def _answer(self, leg: Leg, other: Leg | None, offered: Description, now: float) -> Steps:
+        audio = leg.audio
+        far = None if other is None else other.audio.agreed
+        formats = None if audio.agreed is None else audio.agreed.formats
+        body = audio.answer(offered, formats, far)
+        audio.connect(far)
+        if other is not None:
+            other.audio.connect(audio.agreed)
+        return [(leg, leg.session.answer(body, now))]
+
+
+def _refuse(leg: Leg, status: int, now: float) -> Steps:
+    return [(leg, leg.session.refuse_offer(status, now))]
+
+
+def _direction(leg: Leg) -> Direction:
+    """What we state now: a question for our offer changes nothing."""
+    agreed = leg.audio.agreed
+    return "sendrecv" if agreed is None else stated_direction(agreed.send, agreed.receive)

@@ -1,0 +1,78 @@
+"""The life of a call as a table: what happens in each state on each input, and the state after it.
+
+A pair that is not here cannot change a call: a late answer of a branch that was given up, a second CANCEL,
+an offer while the call ends. `Call` drops those by this rule, and no other code changes the state.
+"""
+
+from typing import Literal
+
+State = Literal["deciding", "dialling", "talking", "echoing", "ending", "ended"]
+
+Input = Literal[
+    "dial",  # the decision: ring somebody
+    "echo",  # the decision: answer and send back what is heard
+    "refuse",  # the decision: a final code
+    "progressed",  # a branch rings or sends early media
+    "answered",  # a branch answered, and its answer fits our offer
+    "branch-refused",  # a branch failed, others of its group still ring
+    "group-refused",  # the last branch of its group failed, another group is left
+    "all-refused",  # the last branch of the last group failed
+    "group-timeout",  # nobody of the group answered in time, another group is left
+    "all-timeout",  # nobody of the last group answered in time
+    "exhausted",  # no media ports for what the plan needs
+    "caller-cancelled",  # CANCEL, answered with 487 by the session
+    "caller-ended",  # BYE, no ACK, or a failure of the caller's dialog
+    "callee-ended",  # BYE or a failure of the answered branch's dialog
+    "acknowledged",  # the caller's ACK, which may carry the answer to a late offer
+    "unanswerable",  # the caller's answer to our late offer is none
+    "offered",  # either side sent an offer within the call
+    "offer-accepted",  # the other side took the offer we passed on
+    "offer-refused",  # the other side refused it
+    "hang-up",  # an operator, a limit or the service's drain ends the call
+    "over",  # the last leg of the call is gone
+]
+
+Action = Literal[
+    "ring_group", "ring_next_group", "pass_progress", "connect", "drop_branch", "ask_again",
+    "ask_after_timeout", "answer_echo", "refuse_caller", "refuse_exhausted", "release_branches",
+    "release_other", "release_all", "complete_late_offer", "relay_offer", "relay_answer",
+    "relay_refusal", "finish",
+]  # fmt: skip
+
+TABLE: dict[tuple[State, Input], tuple[Action, State]] = {
+    ("deciding", "dial"): ("ring_group", "dialling"),
+    ("deciding", "echo"): ("answer_echo", "echoing"),
+    ("deciding", "refuse"): ("refuse_caller", "ending"),
+    ("deciding", "caller-cancelled"): ("release_branches", "ending"),
+    ("deciding", "caller-ended"): ("release_branches", "ending"),
+    ("deciding", "hang-up"): ("release_all", "ending"),
+    ("dialling", "progressed"): ("pass_progress", "dialling"),
+    ("dialling", "answered"): ("connect", "talking"),
+    ("dialling", "branch-refused"): ("drop_branch", "dialling"),
+    ("dialling", "group-refused"): ("ring_next_group", "dialling"),
+    ("dialling", "all-refused"): ("ask_again", "deciding"),
+    ("dialling", "group-timeout"): ("ring_next_group", "dialling"),
+    ("dialling", "all-timeout"): ("ask_after_timeout", "deciding"),
+    ("dialling", "exhausted"): ("refuse_exhausted", "ending"),
+    ("dialling", "caller-cancelled"): ("release_branches", "ending"),
+    ("dialling", "caller-ended"): ("release_branches", "ending"),
+    ("dialling", "hang-up"): ("release_all", "ending"),
+    ("talking", "acknowledged"): ("complete_late_offer", "talking"),
+    ("talking", "unanswerable"): ("release_all", "ending"),
+    ("talking", "offered"): ("relay_offer", "talking"),
+    ("talking", "offer-accepted"): ("relay_answer", "talking"),
+    ("talking", "offer-refused"): ("relay_refusal", "talking"),
+    ("talking", "caller-ended"): ("release_other", "ending"),
+    ("talking", "callee-ended"): ("release_other", "ending"),
+    ("talking", "caller-cancelled"): ("release_other", "ending"),
+    ("talking", "hang-up"): ("release_all", "ending"),
+    ("echoing", "acknowledged"): ("complete_late_offer", "echoing"),
+    ("echoing", "unanswerable"): ("release_all", "ending"),
+    ("echoing", "exhausted"): ("refuse_exhausted", "ending"),
+    ("echoing", "refuse"): ("refuse_caller", "ending"),
+    ("echoing", "offered"): ("relay_offer", "echoing"),
+    ("echoing", "caller-ended"): ("release_branches", "ending"),
+    ("echoing", "caller-cancelled"): ("release_branches", "ending"),
+    ("echoing", "hang-up"): ("release_all", "ending"),
+    ("ending", "over"): ("finish", "ended"),
+}

@@ -1,0 +1,139 @@
+"""`pbx status`, `pbx calls`, `pbx registrations`: what a running service says on its control socket."""
+
+import json
+import socket
+from collections.abc import Sequence
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pbx.cli.output import print_json
+from pbx.errors import OperatorError
+
+_PATIENCE_S = 5.0
+
+_config = click.option(
+    "--config",
+    metavar="FILE",
+    default="pbx.yaml",
+    type=click.Path(path_type=Path),
+    help="The configuration of the service; it says where the control socket is.",
+)
+_json = click.option("--json", "as_json", is_flag=True, help="Print the API's answer as JSON.")
+
+
+class _Control(HTTPConnection):
+    """HTTP over the control socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=_PATIENCE_S)
+        self._path = path
+
+    def connect(self) -> None:
+        """Connect to the socket file."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(_PATIENCE_S)
+        self.sock.connect(str(self._path))
+
+
+def ask(config: Path, path: str) -> Any:
+    """What the service answers to GET `path`. Raises OperatorError when there is no service to ask."""
+    from pbx.config.settings import Settings
+
+    state = Settings.load(config, secrets=False).directories.state
+    control = _Control(state / "pbx.sock")
+    try:
+        control.request("GET", path)
+        answer = control.getresponse()
+        value = json.loads(answer.read())
+    except (OSError, HTTPException, ValueError) as error:
+        raise OperatorError(
+            f"no service answers at {state / 'pbx.sock'}", "start it with `pbx run`, as the same user"
+        ) from error
+    finally:
+        control.close()
+    if answer.status != 200:
+        raise OperatorError(f"the service answered {answer.status}", str(value.get("error", "")))
+    return value
+
+
+@click.command()
+@_config
+@_json
+def status(config: Path, as_json: bool) -> None:
+    """Show how a running service is doing."""
+    value = ask(config, "/api/status")
+    if as_json:
+        print_json(value)
+        return
+    ports = value["media_ports"]
+    click.echo(
+        f"pbx {value['version']} at {value['domain']}: {value['state']} for {value['uptime_seconds']:.0f} s"
+    )
+    for listener in value["listeners"]:
+        click.echo(f"  listens on     {listener['transport']}:{listener['host']}:{listener['port']}")
+    click.echo(f"  dialplan       generation {value['generation']}")
+    click.echo(f"  calls          {value['calls']} ({value['legs']} legs)")
+    click.echo(f"  registrations  {value['registrations']}")
+    click.echo(f"  media ports    {ports['in_use']} of {ports['limit']} pairs")
+
+
+@click.command()
+@_config
+@_json
+def calls(config: Path, as_json: bool) -> None:
+    """List the calls of a running service, oldest first."""
+    value = ask(config, "/api/calls")
+    if as_json:
+        print_json(value)
+        return
+    rows = [
+        [
+            call["id"],
+            call["state"],
+            f"{call['duration_seconds']:.0f} s",
+            call["caller"],
+            call["called"],
+            " - ".join(f"{leg['peer']} {leg['codec'] or ''}".strip() for leg in call["legs"]),
+        ]
+        for call in value["calls"]
+    ]
+    _table(["call", "state", "since", "from", "to", "legs"], rows, value["total"])
+
+
+@click.command()
+@_config
+@_json
+def registrations(config: Path, as_json: bool) -> None:
+    """List who is registered at a running service."""
+    value = ask(config, "/api/registrations")
+    if as_json:
+        print_json(value)
+        return
+    rows = [
+        [
+            each["user"],
+            each["contact"],
+            f"{each['transport']}:{each['address']}",
+            f"{each['expires_in_seconds']:.0f} s",
+            each["user_agent"],
+        ]
+        for each in value["registrations"]
+    ]
+    _table(["user", "contact", "flow", "expires", "phone"], rows, value["total"])
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]], total: int) -> None:
+    """Print columns; what came from a phone is shown with its control characters escaped."""
+    shown = [[_plain(cell) for cell in row] for row in [header, *rows]]
+    widths = [max(len(row[column]) for row in shown) for column in range(len(header))]
+    for row in shown:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    if total > len(rows):
+        click.echo(f"and {total - len(rows)} more")
+
+
+def _plain(text: str) -> str:
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)

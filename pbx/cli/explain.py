@@ -1,0 +1,104 @@
+"""`pbx explain`: the decision path of one imagined call."""
+
+from datetime import datetime, tzinfo
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pbx.cli.output import print_json
+from pbx.errors import OperatorError
+
+if TYPE_CHECKING:
+    from pbx.config.settings import Settings
+    from pbx.dialplan.call import Call
+    from pbx.dialplan.generation import Generation
+
+
+@click.command()
+@click.option("--from", "from_", required=True, metavar="NUMBER", help="Who calls: a user, or a number.")
+@click.option("--to", required=True, metavar="NUMBER", help="What was dialled.")
+@click.option("--via", metavar="TRUNK", default="", help="The trunk that the call comes by.")
+@click.option("--at", metavar="TIME", default="", help="When, such as 2026-11-23 10:00; now when left out.")
+@click.option(
+    "--config",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The configuration; ./pbx.yaml when it is there.",
+)
+@click.option(
+    "--dialplan",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="This dialplan instead of the configuration's.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print path and decision as JSON.")
+def explain(
+    from_: str, to: str, via: str, at: str, config: Path | None, dialplan: Path | None, as_json: bool
+) -> None:
+    """Show how one imagined call would be decided: every handler asked, what it saw, said, and why.
+
+    Without --via, a configured user calls as that user (users), and anybody else as anyone. --at is in the
+    dialplan's time zone unless it says another. Exit code 0 whatever the decision is.
+
+    With --json: {"dialplan", "call": {"from", "name", "user", "to", "source", "via", "at"}, "entry":
+    {"source", "chain", "file", "line", "column"} or null, "path": [{"chain", "position", "handler", "rule",
+    "file", "line", "column", "saw", "said", "reason", "decision"}], "decision": {"kind", …, "reason"}}. What
+    a decision has by its kind: pbx.dialplan.words.as_json.
+    """
+    from pbx.dialplan.compiler import load_dialplan
+    from pbx.dialplan.explain import explain as explained
+    from pbx.dialplan.explain import explanation_json, ladder
+
+    settings = _settings(config, dialplan)
+    path = dialplan or (settings.dialplan if settings else Path())
+    generation = load_dialplan(path, settings.known if settings else None)
+    call = _call(settings, generation, from_, to, via, at)
+    verdict = explained(generation, call)
+    if as_json:
+        print_json(explanation_json(generation, call, verdict))
+    else:
+        click.echo(ladder(generation, call, verdict))
+
+
+def _settings(config: Path | None, dialplan: Path | None) -> "Settings | None":
+    from pbx.config.settings import DEFAULT_FILE, Settings
+
+    if config is None:
+        if not DEFAULT_FILE.is_file():
+            if dialplan is None:
+                raise OperatorError(f"there is no {DEFAULT_FILE} here", "name a --config or a --dialplan")
+            return None
+        config = DEFAULT_FILE
+    return Settings.load(config, secrets=False)
+
+
+def _call(
+    settings: "Settings | None", generation: "Generation", from_: str, to: str, via: str, at: str
+) -> "Call":
+    from pbx.dialplan.call import Call, Caller, normalised
+    from pbx.documents import nearest
+
+    user = settings.users.get(from_) if settings and not via else None
+    trunk = via.removeprefix("trunk/")
+    if trunk and settings and trunk not in settings.trunks:
+        guess = nearest(trunk, settings.trunks)
+        raise OperatorError(
+            f"there is no trunk {trunk!r} in the configuration", f"did you mean {guess}?" if guess else ""
+        )
+    caller = Caller(normalised(from_)) if user is None else Caller(from_, user.name, from_)
+    source = f"trunk/{trunk}" if trunk else "anyone" if user is None else "users"
+    when = _when(at, generation.zone)
+    return Call("explain", caller, normalised(to), source, when, user=caller.user, trunk=trunk or None)
+
+
+def _when(text: str, zone: tzinfo) -> datetime:
+    if not text:
+        return datetime.now(zone)
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(
+            f"found {text!r}, expected a time such as 2026-11-23 10:00", param_hint="--at"
+        ) from None
+    return when.replace(tzinfo=zone) if when.tzinfo is None else when.astimezone(zone)

@@ -1,0 +1,315 @@
+"""Runs cases: a PBX, SIPp in each phone's hand, an ear at each phone, and a look at what is left behind."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Self
+
+from pbx.cli.interop.actors import HOST, Actor, Phone, free_sip_port
+from pbx.cli.interop.audio import TONES, faults
+from pbx.cli.interop.case import Case, EarsShape, Suite
+from pbx.cli.interop.clock import now, pause, wait_until
+from pbx.cli.interop.ends import AudioEnd, AudioThread, sound_of, stream_faults
+from pbx.cli.interop.service import Numbers, Service, Snapshot, merged, tail
+from pbx.cli.interop.trace import Talk, Window, phases
+from pbx.errors import OperatorError, PbxError
+
+# How long a finished case may take to be forgotten by the PBX: with the suite's short timers the last
+# transaction is gone after some 4 s, and a busy machine takes longer over everything.
+LEFTOVER_SECONDS = 20.0
+# Sound this close to the start or the end of a phase is not judged: messages and packets cross.
+_GUARD_SECONDS = 0.25
+# A phase in which something must be heard has to last this long without its guards.
+_LEAST_SECONDS = 0.8
+# When one phone's scenario has failed, the others get this long to notice before they are stopped.
+_GRACE_SECONDS = 3.0
+_LINGER_SECONDS = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to run: against a PBX of our own, or `target` with its /metrics at `metrics` (each HOST:PORT)."""
+
+    target: str = ""
+    metrics: str = ""
+    relay: bool = True
+    keep: bool = False
+    directory: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a case; `traces` has the last lines of what SIPp and the PBX wrote, by file."""
+
+    case: str
+    summary: str
+    seconds: float
+    faults: tuple[str, ...] = ()
+    traces: Mapping[str, str] = field(default_factory=dict)
+    directory: Path | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing was wrong."""
+        return not self.faults
+
+
+@dataclass(slots=True)
+class _Run:
+    """One case under way."""
+
+    case: Case
+    directory: Path
+    phones: dict[str, Phone]
+    ends: dict[str, AudioEnd]
+    talks: dict[str, Talk]
+    actors: list[Actor] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    over_at: float = 0.0
+
+
+class Runner:
+    """Runs cases one after the other; cases with the same configuration share a PBX."""
+
+    def __init__(self, suite: Suite, options: Options | None = None) -> None:
+        self._suite = suite
+        self._options = options or Options()
+        self._directory = Path(mkdtemp(prefix="pbx-sipp-", dir=self._options.directory))
+        self._services: dict[str, Service] = {}
+        self._started = 0
+        self._kept = self._options.keep
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> list[Outcome]:
+        """Stop every PBX that was started; remove the files unless a case failed or `keep` was asked for.
+
+        Gives a failed outcome for each PBX that did not end well when it was asked to.
+        """
+        outcomes: list[Outcome] = []
+        for service in self._services.values():
+            began = now()
+            code = service.stop()
+            if code and service.log is not None:
+                self._kept = True
+                fault = f"the PBX ended with {code} when it was asked to stop"
+                traces = {str(service.log): tail(service.log)}
+                directory = service.log.parent
+                outcome = Outcome("shutdown", "the PBX stops", now() - began, (fault,), traces, directory)
+                outcomes.append(outcome)
+        self._services.clear()
+        if not self._kept:
+            shutil.rmtree(self._directory, ignore_errors=True)
+        return outcomes
+
+    def run(self, case: Case) -> Outcome:
+        """Run one case. Raises OperatorError when the machine or the configuration does not allow it."""
+        began = now()
+        if (fault := self._bury()) is not None:
+            return Outcome(case.name, case.shape.summary, 0.0, (fault,), directory=self._directory)
+        service = self._service(case)
+        directory = self._directory / case.name
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir()
+        before = service.snapshot()
+        phones, ends = self._phones(case)
+        run = _Run(case, directory, phones, ends, {name: Talk() for name in phones})
+        try:
+            self._act(run, service)
+            self._judge_audio(run)
+            self._judge_service(run, service, before)
+        except OperatorError as error:
+            if service.running:
+                raise
+            run.faults.append(f"the PBX ended during the case: {error}")
+        finally:
+            for actor in run.actors:
+                actor.stop()
+        return self._outcome(run, service, now() - began)
+
+    def _bury(self) -> str | None:
+        """What to say when a PBX has ended by itself since the last case; the next case gets a new one."""
+        for key, service in self._services.items():
+            if not service.running and service.log is not None:
+                del self._services[key]
+                self._kept = True
+                return f"not run: the PBX had ended by itself ({service.stop()}); its log is {service.log}"
+        return None
+
+    def _service(self, case: Case) -> Service:
+        if self._options.target:
+            target = self._options.target
+            return Service({"udp": target, "tcp": target}, self._options.metrics or None)
+        config = merged(merged(self._suite.config, case.config), {"dialplan": str(case.dialplan)})
+        if not self._options.relay:
+            config = merged(config, {"media": {"relay": False}})
+        key = json.dumps(config, sort_keys=True)
+        service = self._services.get(key)
+        if service is None:
+            self._started += 1
+            try:
+                service = Service.start(config, self._directory / f"pbx-{self._started}")
+            except PbxError:
+                self._kept = True
+                raise
+            self._services[key] = service
+        return service
+
+    def _phones(self, case: Case) -> tuple[dict[str, Phone], dict[str, AudioEnd]]:
+        config = merged(self._suite.config, case.config)
+        phones: dict[str, Phone] = {}
+        ends: dict[str, AudioEnd] = {}
+        for (name, shape), frequency in zip(case.shape.phones.items(), TONES, strict=False):
+            end = ends[name] = AudioEnd.open(name, frequency, HOST)
+            password = shape.password or str(config["users"][shape.user].get("password", ""))
+            domain = str(config.get("domain", ""))
+            phones[name] = Phone(
+                name, shape.user, password, domain, shape.transport, free_sip_port(), end.port
+            )
+        return phones, ends
+
+    def _act(self, run: _Run, service: Service) -> None:
+        """Play the steps; what SIPp finds wrong is added to the run's faults."""
+        with AudioThread(list(run.ends.values())):
+            for number in range(len(run.case.shape.steps)):
+                self._step(run, service, number)
+                if run.faults:
+                    break
+            run.over_at = now()
+            pause(_LINGER_SECONDS)
+
+    def _step(self, run: _Run, service: Service, number: int) -> None:
+        step, seconds = run.case.shape.steps[number], float(run.case.shape.step_seconds)
+        actors: list[Actor] = []
+        for name, turn in step.items():
+            phone = run.phones[name]
+            actor = Actor.start(
+                phone,
+                run.case.scenarios[turn.scenario],
+                target=service.sip[phone.transport],
+                called=turn.to,
+                directory=run.directory,
+                label=f"{number + 1}-{name}",
+                timeout=seconds,
+                keys=turn.keys,
+            )
+            actors.append(actor)
+            run.actors.append(actor)
+            if not actor.wait_ready():
+                run.faults.append(f"{name}: SIPp did not open its port")
+        deadline = now() + seconds + 2
+        failed = False
+        while any(actor.running for actor in actors) and now() < deadline:
+            self._follow(run, actors)
+            if not failed and any(not actor.running and actor.fault() for actor in actors):
+                failed, deadline = True, min(deadline, now() + _GRACE_SECONDS)
+            pause(0.01)
+        self._follow(run, actors)
+        for actor in actors:
+            if fault := actor.fault():
+                run.faults.append(f"{actor.phone.name}: {fault} in step {number + 1}, {actor.scenario.name}")
+            actor.stop()
+
+    def _follow(self, run: _Run, actors: list[Actor]) -> None:
+        """Tell the audio ends where SIPp was told to send, and when to fall silent."""
+        for actor in actors:
+            name = actor.phone.name
+            for message in actor.follow():
+                run.ends[name].remote = run.talks[name].follow(message)
+
+    def _judge_audio(self, run: _Run) -> None:
+        hears = run.case.shape.hears
+        if hears is None or run.faults:
+            return
+        for name, end in run.ends.items():
+            found = phases(run.phones[name].messages, run.over_at)
+            ears = hears.get(name, EarsShape())
+            for phase, whom in (("early", ears.early), ("answered", ears.answered)):
+                window = found.get(phase)
+                if window is not None:
+                    run.faults += [
+                        f"{name}, {phase}: {text}" for text in self._listen(run, end, window, whom)
+                    ]
+                elif whom:
+                    run.faults.append(f"{name}: the call never was {phase}")
+            strays = [packet for packet in end.received if not _within(packet.at, found)]
+            if strays:
+                run.faults.append(f"{name}: {len(strays)} packets while there was nothing to hear")
+            if end.malformed:
+                run.faults.append(f"{name}: {end.malformed} packets that are not RTP")
+
+    def _listen(self, run: _Run, end: AudioEnd, window: Window, whom: tuple[str, ...]) -> list[str]:
+        window = window.shrunk(_GUARD_SECONDS)
+        packets = [packet for packet in end.received if window.start <= packet.at < window.end]
+        tones = {name: other.frequency for name, other in run.ends.items()}
+        expected = {name: tones[name] for name in whom}
+        absent = {name: frequency for name, frequency in tones.items() if name not in whom}
+        wrong: list[str] = []
+        if whom:
+            if window.seconds < _LEAST_SECONDS:
+                return [f"lasted {window.seconds:.1f} s, too short to hear anything"]
+            wrong += stream_faults(packets, window.seconds, run.talks[end.name].announced)
+        ours = {other.ssrc for other in run.ends.values()}
+        if ours & {packet.ssrc for packet in packets}:
+            wrong.append("the synchronisation source of another phone came through")
+        return wrong + faults(sound_of(packets), expected, absent)
+
+    def _judge_service(self, run: _Run, service: Service, before: Snapshot) -> None:
+        if run.faults or service.http is None:
+            return
+        shape = run.case.shape
+        left: list[str] = []
+
+        def clean() -> bool:
+            left[:] = service.leftovers(before, shape.registrations)
+            return not left
+
+        if not wait_until(clean, LEFTOVER_SECONDS, 0.25):
+            run.faults += [f"left behind after {LEFTOVER_SECONDS:g} s: {what}" for what in left]
+        numbers = service.numbers()
+        run.faults += counter_faults(shape.counters, before.numbers, numbers)
+        run.faults += [f"the PBX's log says: {line}" for line in service.trouble(before.log_size)]
+
+    def _outcome(self, run: _Run, service: Service, seconds: float) -> Outcome:
+        summary = run.case.shape.summary
+        if not run.faults:
+            if not self._kept:
+                shutil.rmtree(run.directory, ignore_errors=True)
+            return Outcome(run.case.name, summary, seconds, directory=run.directory if self._kept else None)
+        self._kept = True
+        traces = {}
+        for actor in run.actors:
+            if actor.fault():
+                traces.update({str(path): tail(path) for path in (actor.errors, actor.trace)})
+        if service.log is not None:
+            traces[str(service.log)] = tail(service.log)
+            # What a failed case has left must not fail the next one.
+            service.stop()
+            self._services = {key: each for key, each in self._services.items() if each is not service}
+        return Outcome(run.case.name, summary, seconds, tuple(run.faults), traces, run.directory)
+
+
+def counter_faults(expected: Mapping[str, tuple[int, int]], before: Numbers, after: Numbers) -> list[str]:
+    """The counters that did not change by what the case expects."""
+    wrong: list[str] = []
+    for name, (least, most) in expected.items():
+        counted = after.counted(name, before)
+        if after.value(name) is None and least:
+            wrong.append(f"/metrics has no {name}")
+        elif not least <= counted <= most:
+            wanted = str(least) if least == most else f"{least} to {most}"
+            wrong.append(f"{name} changed by {counted:g}, not by {wanted}")
+    return wrong
+
+
+def _within(at: float, found: Mapping[str, Window]) -> bool:
+    return any(
+        window.start - _GUARD_SECONDS <= at <= window.end + _GUARD_SECONDS for window in found.values()
+    )

@@ -1,0 +1,178 @@
+"""`pbx run`: the service, from a shell or a supervisor."""
+
+import json
+import logging
+import os
+import signal
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pbx.config.settings import DEFAULT_FILE, Settings
+from pbx.errors import OperatorError
+
+
+@click.command()
+@click.option(
+    "--config",
+    metavar="FILE",
+    default=DEFAULT_FILE,
+    type=click.Path(path_type=Path),
+    help="The configuration; without one, ./pbx.yaml is used, and written at the first start.",
+)
+@click.option(
+    "--ready-file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write the real addresses there as JSON, when calls are taken.",
+)
+def run(config: Path, ready_file: Path | None) -> None:
+    """Run the service. SIGTERM and SIGINT drain it (a second one stops at once), SIGHUP reloads the dialplan.
+
+    The ready file has {"sip": {"udp": "ADDRESS:PORT", "tcp": …}, "http": "ADDRESS:PORT", "pid": N}.
+    """
+    from twisted.internet import asyncioreactor
+
+    asyncioreactor.install()  # type: ignore[no-untyped-call]  # Twisted left it untyped
+    from twisted.internet import reactor as installed  # noqa: TID251  # this verb is what installs it
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    first_start = not config.exists() and config == DEFAULT_FILE
+    if first_start:
+        from pbx.config.first_start import write_first_configuration
+        from pbx.ids import Ids
+
+        write_first_configuration(Path(), Ids(os.urandom))
+    settings = Settings.load(config)
+    status = _Process(settings, installed, ready_file, show_passwords=first_start).run()
+    sys.exit(status)
+
+
+class _Process:
+    """The process around a service: signals, the greeting, the exit status."""
+
+    def __init__(
+        self, settings: Settings, reactor: Any, ready_file: Path | None, *, show_passwords: bool
+    ) -> None:
+        from pbx.service.clock import Clock
+        from pbx.service.service import Service
+
+        self._settings = settings
+        self._reactor = reactor
+        self._ready_file = ready_file
+        self._show_passwords = show_passwords
+        self._status = 0
+        self._stopping = 0
+        self._service: Service = Service(
+            settings,
+            reactor,
+            clock=Clock(reactor.seconds, lambda: datetime.now(UTC)),
+            progress=lambda line: click.echo(f"pbx: {line}"),
+            failed=self._fail,
+        )
+
+    def run(self) -> int:
+        """Until a signal or a failure ends it; the exit status."""
+        from twisted.internet.defer import Deferred
+
+        # The loop itself has to run: uvicorn's tasks are made in it.
+        self._reactor.callLater(0, lambda: Deferred.fromCoroutine(self._start()).addErrback(self._broke))
+        self._reactor.run(installSignalHandlers=False)
+        return self._status
+
+    async def _start(self) -> None:
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._asked_to_stop)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
+        try:
+            await self._service.start()
+        except OperatorError as error:
+            self._fail(str(error))
+            return
+        self._greet()
+        if self._ready_file is not None:
+            _write_atomically(self._ready_file, json.dumps(self._addresses()))
+
+    def _broke(self, failure: "Failure") -> None:
+        """A fault of our own during the start; the traceback is for whoever mends it."""
+        logging.getLogger("pbx").critical("the start failed\n%s", failure.getTraceback())
+        self._fail("the start failed; the log says where")
+
+    def _asked_to_stop(self) -> None:
+        self._stopping += 1
+        if self._stopping == 1:
+            from twisted.internet.defer import Deferred
+
+            Deferred.fromCoroutine(self._drain_and_stop())
+        else:
+            self._reactor.stop()
+
+    async def _drain_and_stop(self) -> None:
+        calls = len(self._service.switch.calls)
+        if calls:
+            click.echo(f"pbx: draining {calls} calls, for {self._settings.drain:g} s at most")
+        await self._service.drain(self._settings.drain)
+        await self._service.stop()
+        self._reactor.stop()
+
+    def _reload(self) -> None:
+        try:
+            click.echo(f"pbx: {self._service.reload()}")
+        except OperatorError as error:
+            click.echo(f"{error}\npbx: the dialplan was not changed", err=True)
+
+    def _fail(self, message: str) -> None:
+        click.echo(f"pbx: {message}", err=True)
+        self._status = 1
+        self._stopping += 1
+        from twisted.internet.defer import Deferred
+
+        stopped = Deferred.fromCoroutine(self._service.stop())
+        stopped.addBoth(lambda _: self._reactor.stop())
+
+    def _addresses(self) -> dict[str, Any]:
+        sip: dict[str, str] = {}
+        http = ""
+        for listener in self._service.reports.listeners:
+            host = f"[{listener.host}]" if ":" in listener.host else listener.host
+            where = f"{host}:{listener.port}"
+            if listener.transport == "http":
+                http = http or where
+            else:
+                sip.setdefault(listener.transport, where)
+        return {"sip": sip, "http": http, "pid": os.getpid()}
+
+    def _greet(self) -> None:
+        """Say what to do next."""
+        settings = self._settings
+        addresses = self._addresses()
+        lines = [f"pbx is ready: SIP domain {settings.domain}"]
+        lines += [f"  listens on   {transport}:{where}" for transport, where in addresses["sip"].items()]
+        if settings.users:
+            lines.append("  register a phone at one of these addresses, as")
+        for name, user in list(settings.users.items())[:5]:
+            secret = f"the password in {settings.path}"
+            if self._show_passwords and user.password is not None:
+                secret = f"password {user.password.get_secret_value()}"
+            lines.append(f"    {name} ({user.name or name}), {secret}")
+        extensions = self._service.router.generation.extensions("users")
+        if extensions:
+            lines.append("  and dial")
+            lines += [f"    {', '.join(one.patterns):<8} {one.about}" for one in extensions]
+        if addresses["http"]:
+            lines.append(
+                f"  what goes on  http://{addresses['http']}/api/status and /metrics, or `pbx calls`"
+            )
+        click.echo("\n".join(lines))
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    beside = path.with_name(path.name + ".new")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(path)

@@ -1,0 +1,72 @@
+"""What a handler sees of a call: a frozen, picklable value without sockets or SIP messages."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+_VISUAL = re.compile(r"[-.() ]")
+_WRITTEN_NUMBER = re.compile(r"\+?[0-9*#(][0-9*#\-.() ]*")
+_LONG_ENOUGH = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls: the number and name that are presented, and the user they were authenticated as."""
+
+    number: str
+    name: str = ""
+    user: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call as the handlers of a chain see it.
+
+    `called` is the number or user part as dialled; `source` is "trunk/NAME", "users" or "anyone";
+    `user` is the caller when authenticated, `trunk` the trunk it came by; `headers` are those of the INVITE
+    that a policy lets handlers see, by lower-case name; `at` is aware; `variables` holds what `set` named
+    and, while a rule is carried out, the groups of its regular expression as "1", "2", …
+    """
+
+    id: str
+    caller: Caller
+    called: str
+    source: str
+    at: datetime
+    user: str | None = None
+    trunk: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    def dialling(self, called: str) -> "Call":
+        """The same call to another number."""
+        if called == self.called:
+            return self
+        return Call(
+            self.id,
+            self.caller,
+            called,
+            self.source,
+            self.at,
+            self.user,
+            self.trunk,
+            self.headers,
+            self.variables,
+        )
+
+    def naming(self, variables: Mapping[str, str]) -> "Call":
+        """The same call with more variables."""
+        return replace(self, variables={**self.variables, **variables})
+
+
+def normalised(number: str) -> str:
+    """A telephone number without its visual separators (RFC 3966 §5.1.1): "+31 (20) 123-45" is "+312012345".
+
+    Anything that is not clearly a telephone number (no plus and fewer than seven digits, or letters) is
+    returned as it is, so that a user called "100-1" stays who they are.
+    """
+    if not _WRITTEN_NUMBER.fullmatch(number):
+        return number
+    plain = _VISUAL.sub("", number)
+    return plain if plain.startswith("+") or len(plain) >= _LONG_ENOUGH else number

@@ -1,0 +1,81 @@
+"""The decision path of one call, as a ladder for people and as JSON for programs."""
+
+from typing import Any
+
+from pbx.dialplan.call import Call, Caller
+from pbx.dialplan.generation import Generation, Verdict, decide_now
+from pbx.dialplan.words import as_json, said
+from pbx.errors import Place
+
+
+def explain(generation: Generation, call: Call) -> Verdict:
+    """What `call` would come to; the same tree decides that decides real calls."""
+    return decide_now(generation.decide(call))
+
+
+def ladder(generation: Generation, call: Call, verdict: Verdict) -> str:
+    """The path of `call` to `verdict`, a line for each handler that was asked."""
+    called = f"from {_presented(call.caller)} to {call.called}"
+    lines = [f"call     {called}, coming from {call.source}, at {call.at:%Y-%m-%d %H:%M %Z}".rstrip()]
+    entry = generation.entry(call.source)
+    if entry is None:
+        lines.append(f"entry    none takes calls from {call.source}")
+    else:
+        lines.append(f"entry    {entry.source} → chain {entry.chain}    {entry.place}")
+    for visit in verdict.path:
+        lines.append(f"{visit.chain}: {visit.position} {visit.handler}    {visit.place}")
+        lines.append(f"         saw   {visit.saw}")
+        lines.append(f"         said  {visit.said}")
+        lines.append(f"         why   {visit.reason}")
+    reason = verdict.decision.reason
+    lines.append(f"decision {said(verdict.decision)}" + (f" ({reason})" if reason else ""))
+    return "\n".join(lines)
+
+
+def explanation_json(generation: Generation, call: Call, verdict: Verdict) -> dict[str, Any]:
+    """The path and the decision as plain values; the keys are stable.
+
+    `call`: `from`, `name`, `user`, `to`, `source`, `via`, `at` (ISO 8601). `entry`: `source`, `chain`,
+    `file`, `line`, `column`, or null when no entry takes the call. `path`: a list of `chain`, `position`
+    (from 1), `handler` (its id or name), `rule` (from 1, or null), `file`, `line`, `column`, `saw`,
+    `said`, `reason`, `decision`. `decision`: see `pbx.dialplan.words.as_json`. `dialplan`: the file.
+    """
+    entry = generation.entry(call.source)
+    return {
+        "dialplan": generation.name,
+        "call": {
+            "from": call.caller.number,
+            "name": call.caller.name,
+            "user": call.user,
+            "to": call.called,
+            "source": call.source,
+            "via": call.trunk,
+            "at": call.at.isoformat(),
+        },
+        "entry": None
+        if entry is None
+        else {"source": entry.source, "chain": entry.chain, **_place(entry.place)},
+        "path": [
+            {
+                "chain": visit.chain,
+                "position": visit.position,
+                "handler": visit.handler,
+                "rule": None if visit.rule is None else visit.rule.number,
+                **_place(visit.place),
+                "saw": visit.saw,
+                "said": visit.said,
+                "reason": visit.reason,
+                "decision": as_json(visit.decision),
+            }
+            for visit in verdict.path
+        ],
+        "decision": as_json(verdict.decision),
+    }
+
+
+def _place(place: Place) -> dict[str, Any]:
+    return {"file": place.file, "line": place.line, "column": place.column}
+
+
+def _presented(caller: Caller) -> str:
+    return f"{caller.name} <{caller.number}>" if caller.name else caller.number

@@ -1,0 +1,159 @@
+"""`routing: [rules]`: the first rule that fits the number called and the caller's decides."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field, WithJsonSchema
+
+from pbx.dialplan.call import Call
+from pbx.dialplan.decisions import Continue, Decision, Rule
+from pbx.dialplan.handler import Ending, Handler
+from pbx.dialplan.one_or_many import OneOrMany
+from pbx.dialplan.patterns import Pattern, Test
+from pbx.dialplan.scope import Scope
+from pbx.dialplan.steps import compile_step, ending_names
+from pbx.documents import Shape, Text, Whole, validate
+
+_NO_RULE = Continue("no rule fits")
+
+
+class RuleShape(Shape):
+    """When a rule fits, and how it rewrites the number; what it does stands beside it, as an ending."""
+
+    to: OneOrMany | None = Field(
+        None,
+        description="Patterns for the number called: X 0-9, Z 1-9, N 2-9, . one or more of anything, "
+        "* at the end anything at all; /a regular expression/; or a name.",
+    )
+    from_: OneOrMany | None = Field(None, alias="from", description="Patterns for the caller's number.")
+    strip: Whole = Field(
+        0, ge=0, le=64, description="How many characters to take off the front of the number."
+    )
+    prefix: Text = Field("", max_length=64, description="What to put before the number, after strip.")
+    about: Text = Field("", max_length=200, description="What the rule is for, in a few words.")
+
+
+_CONDITIONS = frozenset(field.alias or name for name, field in RuleShape.model_fields.items())
+
+
+@dataclass(slots=True)
+class _CompiledRule:
+    to: Test | None
+    from_: Test | None
+    ending: Ending
+    strip: int
+    prefix: str
+    captures: tuple[tuple[bool, Pattern], ...]
+
+    @property
+    def changes(self) -> bool:
+        return bool(self.strip or self.prefix or self.captures)
+
+    def changed(self, call: Call) -> Call:
+        """The call as the rule's ending sees it: rewritten, with the groups of its expression."""
+        for called, pattern in self.captures:
+            text = call.called if called else call.caller.number
+            if pattern.groups is not None and pattern.test(text):
+                groups = pattern.groups(text)
+                call = call.naming({str(number): group for number, group in enumerate(groups, 1)})
+                break
+        return call.dialling(self.prefix + call.called[self.strip :])
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """A rule that says what it is for."""
+
+    patterns: tuple[str, ...]
+    about: str
+
+
+class RoutingHandler(Handler):
+    """Ordered rules; the first that fits decides, and when none does the next handler is asked."""
+
+    name = "routing"
+
+    class Options(Handler.Options):
+        """The rules."""
+
+        shorthand: ClassVar[str] = "rules"
+
+        rules: list[Annotated[Any, WithJsonSchema({"$comment": "rule"})]] = Field(
+            min_length=1, description="Rules in order: conditions, rewriting, and one ending each."
+        )
+
+    options: Options
+
+    def bind(self, scope: Scope) -> None:
+        """Compile the rules."""
+        self._rules: list[tuple[Test | None, Test | None, Ending, _CompiledRule | None]] = []
+        self.extensions: list[Extension] = []
+        for index, value in enumerate(self.options.rules):
+            rule = self._compile(value, index, scope)
+            if rule is not None:
+                self._rules.append((rule.to, rule.from_, rule.ending, rule if rule.changes else None))
+
+    def decide(self, call: Call) -> Decision:
+        """Carry out the first rule that fits."""
+        called, number = call.called, call.caller.number
+        for to, from_, ending, rewriting in self._rules:
+            if (to is None or to(called)) and (from_ is None or from_(number)):
+                return ending.decide(call if rewriting is None else rewriting.changed(call))
+        return _NO_RULE
+
+    def _compile(self, value: Any, index: int, scope: Scope) -> _CompiledRule | None:
+        here = scope.at("rules", index)
+        if not isinstance(value, dict):
+            listing = ", ".join(ending_names())
+            here.problem(f"expected a rule: a mapping with to or from, and one of {listing}")
+            return None
+        conditions = {key: each for key, each in value.items() if key in _CONDITIONS}
+        build = scope.build
+        shape = validate(RuleShape, conditions, build.document, build.problems, here.full(()))
+        if shape is None:
+            return None
+        to = _patterns(shape.to, "to", here)
+        from_ = _patterns(shape.from_, "from", here)
+        captures = tuple(
+            (called, pattern)
+            for called, patterns in ((True, to), (False, from_))
+            for pattern in patterns
+            if pattern.group_count
+        )
+        groups = max((pattern.group_count for _, pattern in captures), default=0)
+        rule = Rule(index + 1, here.place())
+        why = _why(index + 1, shape)
+        inner = scope.at("rules", index, groups=groups)
+        ending = compile_step(inner, value, endings=True, also=_CONDITIONS, rule=rule, why=why)
+        if shape.about:
+            self.extensions.append(Extension(shape.to or ("*",), shape.about))
+        if not isinstance(ending, Ending):
+            return None
+        return _CompiledRule(_test(to), _test(from_), ending, shape.strip, shape.prefix, captures)
+
+
+def _patterns(texts: tuple[str, ...] | None, key: str, scope: Scope) -> list[Pattern]:
+    found = (scope.pattern(text, key, index) for index, text in enumerate(texts or ()))
+    return [pattern for pattern in found if pattern is not None]
+
+
+def _test(patterns: Sequence[Pattern]) -> Test | None:
+    """One test for several patterns, of which one has to match; None when there is no condition."""
+    if not patterns:
+        return None
+    if len(patterns) == 1:
+        return patterns[0].test
+    if all(pattern.kind == "exact" for pattern in patterns):
+        return frozenset(pattern.text for pattern in patterns).__contains__
+    tests = [pattern.test for pattern in patterns]
+    return lambda text: any(test(text) for test in tests)
+
+
+def _why(number: int, shape: RuleShape) -> str:
+    conditions = [
+        f"{key} {' or '.join(patterns)}"
+        for key, patterns in (("to", shape.to), ("from", shape.from_))
+        if patterns is not None
+    ]
+    return f"rule {number}, {', '.join(conditions) or 'any call'}"

@@ -1,0 +1,109 @@
+"""Finding gotos that lead in circles, each with a call that would go round."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from pbx.dialplan.call import Call, Caller
+from pbx.dialplan.generation import Generation, Verdict, decide_now
+from pbx.dialplan.patterns import sample
+from pbx.dialplan.scope import Build, Edge
+from pbx.errors import MisuseError, Problem
+
+_ORDINARY = ("1000", "+15550100", "anonymous")
+_NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
+# With more numbers than this, they are tried as numbers called only; and no more than so many of those.
+_MAX_CALLERS = 32
+_MAX_NUMBERS = 1000
+
+
+def find_loops(generation: Generation, build: Build) -> list[Problem]:
+    """One problem for each circle of chains that some imagined call goes round without end.
+
+    Only chains that a goto can lead back to are tried, with a number for each pattern in them. A circle in
+    which the number is rewritten until it fits elsewhere is no loop, and is not reported.
+    """
+    problems: list[Problem] = []
+    reported: set[str] = set()
+    for circle in _circles(build.edges):
+        if reported & circle:
+            continue
+        numbers = sorted(_numbers(build, circle))[:_MAX_NUMBERS]
+        for chain in sorted(circle):
+            verdict = _goes_round(generation, chain, numbers)
+            if verdict is not None:
+                problems.append(_problem(build, verdict))
+                reported |= circle
+                break
+    return problems
+
+
+def _circles(edges: list[Edge]) -> Iterator[set[str]]:
+    """The sets of chains that lead to one another (strongly connected, or one that leads to itself)."""
+    following: dict[str, set[str]] = {}
+    for edge in edges:
+        following.setdefault(edge.origin, set()).add(edge.chain)
+    reach = {chain: _reached(chain, following) for chain in following}
+    seen: set[str] = set()
+    for chain in sorted(reach):
+        if chain in reach[chain] and chain not in seen:
+            circle = {other for other in reach[chain] if chain in reach.get(other, ())}
+            seen |= circle
+            yield circle
+
+
+def _reached(chain: str, following: dict[str, set[str]]) -> set[str]:
+    reached: set[str] = set()
+    waiting = [chain]
+    while waiting:
+        for other in following.get(waiting.pop(), ()):
+            if other not in reached:
+                reached.add(other)
+                waiting.append(other)
+    return reached
+
+
+def _numbers(build: Build, circle: set[str]) -> set[str]:
+    numbers = set(_ORDINARY)
+    for chain in circle:
+        for pattern in build.patterns.get(chain, ()):
+            text = sample(pattern)
+            if text is not None:
+                numbers.add(text)
+    return numbers
+
+
+def _goes_round(generation: Generation, chain: str, numbers: list[str]) -> Verdict | None:
+    """The verdict on a call that goes round from `chain`, if there is one."""
+    callers = ("1000", *numbers) if len(numbers) <= _MAX_CALLERS else ("1000",)
+    for called in numbers:
+        for number in callers:
+            try:
+                verdict = decide_now(generation.decide(_imagined(called, number), chain))
+            except MisuseError:
+                continue
+            if verdict.went_round:
+                return verdict
+    return None
+
+
+def _imagined(called: str, number: str) -> Call:
+    return Call("imagined", Caller(number), called, "users", _NOON, user="1000")
+
+
+def _problem(build: Build, verdict: Verdict) -> Problem:
+    way = _way(verdict)
+    place = next(edge.place for edge in build.edges if edge.origin == way[-2] and edge.chain == way[-1])
+    call = verdict.path[0].call
+    witness = f"a call to {call.called} from {call.caller.number}"
+    return Problem(place, f"this goto leads in a circle ({' → '.join(way)}), for example for {witness}")
+
+
+def _way(verdict: Verdict) -> list[str]:
+    """The chains of one round, the first of them again at the end."""
+    visited: list[str] = []
+    for visit in verdict.path:
+        if visit.position == 1:
+            if visit.chain in visited:
+                return [*visited[visited.index(visit.chain) :], visit.chain]
+            visited.append(visit.chain)
+    return [*visited, *visited[:1]]

@@ -1,0 +1,147 @@
+"""Patterns over numbers and names, compiled once to the cheapest test that is right.
+
+Made only of `0-9 + * # X Z N .`, a pattern is a number pattern: `X` is 0-9, `Z` 1-9, `N` 2-9, `.` one or
+more of anything, and a `*` at the end anything at all (elsewhere `*` is the star key). `/…/` is a regular
+expression for RE2, searched for anywhere unless it is anchored. Anything else is a name, compared as it is.
+
+No pattern can run away: those with one `.` at most are linear under `re`, the others go to RE2.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import re2
+
+Test = Callable[[str], object]
+Kind = Literal["exact", "number", "regex"]
+
+_NUMBER = re.compile(r"[0-9+*#XZN.]+")
+_CLASSES = {"X": "[0-9]", "Z": "[1-9]", "N": "[2-9]"}
+_SAMPLES = {"X": "5", "Z": "5", "N": "5", ".": "5"}
+_WILD = re.compile(r"[XZN.]")
+# RE2 keeps its compiled program within this much memory.
+_REGEX_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A compiled pattern: `test` gives something true for a text that matches.
+
+    `groups` gives the groups of a regular expression for a text that matches, "" for one that took no part.
+    """
+
+    text: str
+    kind: Kind
+    test: Test
+    group_count: int = 0
+    groups: Callable[[str], tuple[str, ...]] | None = None
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def is_number_pattern(text: str) -> bool:
+    """Whether `text` consists only of the characters of a number pattern."""
+    return _NUMBER.fullmatch(text) is not None
+
+
+def compile_pattern(text: str) -> Pattern:
+    """Compile `text`; raises ValueError that says what was expected."""
+    if not text:
+        raise ValueError("found nothing, expected a number pattern, a name or /a regular expression/")
+    if text.startswith("/"):
+        if len(text) < 3 or not text.endswith("/"):
+            raise ValueError(f"found {text!r}, expected a regular expression between two slashes: /^06/")
+        return _regex(text)
+    if not is_number_pattern(text):
+        return Pattern(text, "exact", text.__eq__)
+    wild = _WILD.search(text)
+    if wild is None and not text.endswith("*"):
+        return Pattern(text, "exact", text.__eq__)
+    return Pattern(text, "number", _number_test(text, wild))
+
+
+def sample(pattern: Pattern) -> str | None:
+    """A text that the pattern matches; None for a regular expression."""
+    if pattern.kind == "regex":
+        return None
+    if pattern.kind == "exact":
+        return pattern.text
+    body = pattern.text.removesuffix("*")
+    return "".join(_SAMPLES.get(character, character) for character in body)
+
+
+def _number_test(text: str, wild: re.Match[str] | None) -> Test:
+    if text.endswith("*"):
+        body, tail = text[:-1], "*"
+    else:
+        body, tail = text, ""
+    if wild is None:
+        return _starts_with(body)
+    if wild.start() == len(body) - 1 and body.endswith("."):
+        return _longer_than(body[:-1])
+    dots = re.sub(r"\.+", ".", body).count(".")
+    expression = re.sub(
+        r"\.+", _dots, "".join(_CLASSES.get(c, c if c == "." else re.escape(c)) for c in body)
+    )
+    if tail:
+        expression += "(?:.*)"
+    if dots > 1:
+        return _Regex(f"(?s)^(?:{expression})$", "replace").search
+    return re.compile(expression, re.DOTALL).fullmatch
+
+
+def _dots(match: re.Match[str]) -> str:
+    return f".{{{len(match.group())},}}"
+
+
+def _starts_with(prefix: str) -> Test:
+    if not prefix:
+        return lambda _text: True
+    return lambda text: text.startswith(prefix)
+
+
+def _longer_than(prefix: str) -> Test:
+    if not prefix:
+        return bool
+    length = len(prefix)
+    return lambda text: len(text) > length and text.startswith(prefix)
+
+
+class _Regex:
+    """An RE2 expression over the bytes of a text, so that text which is not Unicode cannot raise.
+
+    `errors` says what becomes of what is not Unicode: kept as bytes that only `\\C` matches
+    ("surrogateescape"), or a character that no number has ("replace").
+    """
+
+    __slots__ = ("_errors", "_expression", "group_count")
+
+    def __init__(self, expression: str, errors: str = "surrogateescape") -> None:
+        self._errors = errors
+        options = re2.Options()
+        options.max_mem = _REGEX_BYTES
+        options.log_errors = False
+        try:
+            self._expression = re2.compile(expression.encode(), options)
+        except re2.error as error:
+            detail = error.args[0] if error.args else "it is not one"
+            words = detail.decode("utf-8", "replace") if isinstance(detail, bytes) else str(detail)
+            raise ValueError(f"this regular expression cannot be read: {words}") from None
+        self.group_count: int = self._expression.groups
+
+    def search(self, text: str) -> object:
+        return self._expression.search(text.encode("utf-8", self._errors))
+
+    def captured(self, text: str) -> tuple[str, ...]:
+        match = self._expression.search(text.encode("utf-8", "surrogateescape"))
+        if match is None:
+            return ()
+        return tuple(group.decode("utf-8", "surrogateescape") for group in match.groups(default=b""))
+
+
+def _regex(text: str) -> Pattern:
+    expression = _Regex(text[1:-1])
+    return Pattern(text, "regex", expression.search, expression.group_count, expression.captured)

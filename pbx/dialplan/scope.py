@@ -1,0 +1,166 @@
+"""Where a handler is compiled: which names exist, and at which place of the file its options stand."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pbx.dialplan.patterns import Pattern, compile_pattern
+from pbx.dialplan.placeholders import Template, compile_template
+from pbx.documents import Document, nearest, shown
+from pbx.errors import Place, Problem
+
+Location = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownNames:
+    """The users and trunks of the service; None when no configuration says who there is."""
+
+    users: frozenset[str] | None = None
+    trunks: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A `goto` from one chain to another."""
+
+    origin: str
+    chain: str
+    place: Place
+
+
+@dataclass(slots=True)
+class Build:
+    """What all scopes of one compilation share."""
+
+    document: Document
+    directory: Path
+    known: KnownNames
+    chains: Collection[str] = ()
+    variables: Collection[str] = ()
+    problems: list[Problem] = field(default_factory=list)
+    edges: list[Edge] = field(default_factory=list)
+    patterns: dict[str, list[Pattern]] = field(default_factory=dict)
+
+
+class Scope:
+    """The options of one handler in the file; locations are relative to them, as pydantic gives them.
+
+    Problems are added, never raised, so that one check finds them all. `groups` is how many groups of a
+    regular expression the placeholders here may use.
+    """
+
+    __slots__ = ("_beside", "_inner", "_path", "_shorthand", "build", "chain", "groups")
+
+    def __init__(
+        self,
+        build: Build,
+        chain: str,
+        path: Location,
+        *,
+        inner: str = "",
+        shorthand: str = "",
+        beside: Collection[str] = (),
+        groups: int = 0,
+    ) -> None:
+        self.build = build
+        self.chain = chain
+        self.groups = groups
+        self._path = path
+        self._inner: Location = (inner,) if inner else ()
+        self._shorthand = shorthand
+        self._beside = beside
+
+    def full(self, location: Location) -> Location:
+        """The path in the document of what the options have at `location`."""
+        if not location:
+            return self._path + self._inner
+        if location[0] in self._beside:
+            return self._path + location
+        if location[0] == self._shorthand:
+            return self._path + self._inner + location[1:]
+        return self._path + self._inner + location
+
+    def at(self, *location: str | int, groups: int | None = None) -> "Scope":
+        """The scope of something inside these options."""
+        found = self.groups if groups is None else groups
+        return Scope(self.build, self.chain, self.full(location), groups=found)
+
+    def options(self, name: str, shorthand: str, beside: Collection[str]) -> "Scope":
+        """The scope of the options of the handler `name` in the step that this scope is at."""
+        return Scope(
+            self.build,
+            self.chain,
+            self._path + self._inner,
+            inner=name,
+            shorthand=shorthand,
+            beside=beside,
+            groups=self.groups,
+        )
+
+    def place(self, *location: str | int) -> Place:
+        """Where the value at `location` stands."""
+        return self.build.document.place(self.full(location))
+
+    def key_place(self, *location: str | int) -> Place:
+        """Where the key at `location` stands."""
+        return self.build.document.key_place(self.full(location))
+
+    def problem(self, message: str, *location: str | int, suggestion: str = "") -> None:
+        """Report what is wrong at `location`."""
+        self.build.problems.append(Problem(self.place(*location), message, suggestion))
+
+    def check_chain(self, name: str, *location: str | int, goto: bool = False) -> None:
+        """Report when there is no chain `name`; a `goto` is remembered for the search for loops."""
+        if name not in self.build.chains:
+            suggestion = nearest(name, self.build.chains)
+            self.problem(f"there is no chain {shown(name)}", *location, suggestion=suggestion)
+        elif goto:
+            self.build.edges.append(Edge(self.chain, name, self.place(*location)))
+
+    def check_user(self, name: str, *location: str | int) -> None:
+        """Report when the configuration is known and has no user `name`."""
+        _check_name(self, self.build.known.users, "user", name, location)
+
+    def check_trunk(self, name: str, *location: str | int) -> None:
+        """Report when the configuration is known and has no trunk `name`."""
+        _check_name(self, self.build.known.trunks, "trunk", name, location)
+
+    def pattern(self, text: str, *location: str | int) -> Pattern | None:
+        """Compile a pattern, or report why it is none."""
+        try:
+            pattern = compile_pattern(text)
+        except ValueError as error:
+            self.problem(str(error), *location)
+            return None
+        self.build.patterns.setdefault(self.chain, []).append(pattern)
+        return pattern
+
+    def template(self, text: str, *location: str | int) -> Template | None:
+        """Compile a text with placeholders, or report why it is none."""
+        try:
+            return compile_template(text, self.build.variables, self.groups)
+        except ValueError as error:
+            self.problem(str(error), *location)
+            return None
+
+
+def _check_name(
+    scope: Scope, known: Collection[str] | None, kind: str, name: str, location: Location
+) -> None:
+    if known is not None and name not in known:
+        guess = nearest(name, known)
+        message = f"there is no {kind} {shown(name)} in the configuration"
+        scope.problem(message, *location, suggestion=f"{kind}/{guess}" if guess else "")
+
+
+def variables_in(chains: Mapping[str, object]) -> set[str]:
+    """The names that `set` steps anywhere in these chains (as the file has them) give."""
+    names: set[str] = set()
+    for steps in chains.values():
+        for step in steps if isinstance(steps, list) else ():
+            options = step.get("set") if isinstance(step, dict) else None
+            variables = options.get("variables") if isinstance(options, dict) else None
+            if isinstance(variables, dict):
+                names.update(variables)
+    return names

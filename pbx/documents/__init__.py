@@ -1,0 +1,28 @@
+"""YAML documents whose every value knows its place, and shapes that say what was expected there.
+
+`reader` turns text into plain values without YAML 1.1's traps; `shapes` holds the pydantic base class,
+the scalar types both kinds of file share, and the translation of pydantic's errors into problems with
+file, line and column.
+"""
+
+from pbx.documents.reader import Document, Fraction, load, loads, shown
+from pbx.documents.scalars import Count, Duration, Flag, Text, Whole, duration
+from pbx.documents.shapes import Shape, ShapeError, nearest, validate
+
+__all__ = [
+    "Count",
+    "Document",
+    "Duration",
+    "Flag",
+    "Fraction",
+    "Shape",
+    "ShapeError",
+    "Text",
+    "Whole",
+    "duration",
+    "load",
+    "loads",
+    "nearest",
+    "shown",
+    "validate",
+]

@@ -1,0 +1,52 @@
+"""Socket addresses as the kernel lays them out (`struct sockaddr_in`, `struct sockaddr_in6`)."""
+
+import ipaddress
+import socket
+import struct
+import sys
+
+from pbx.media.layout import ADDRESS_BYTES
+from pbx.media.values import Address, Family
+
+
+def family_of(host: str) -> Family:
+    """4 or 6, by the form of an IP literal; ValueError when it is none."""
+    return 4 if ipaddress.ip_address(host.partition("%")[0]).version == 4 else 6
+
+
+def is_unspecified(host: str) -> bool:
+    """Whether it is 0.0.0.0 or ::, with which old phones put a call on hold (RFC 3264 §8.4)."""
+    return ipaddress.ip_address(host.partition("%")[0]).is_unspecified
+
+
+def is_multicast(host: str) -> bool:
+    """Whether it names a group, or everyone: nobody that RTP is sent to because a stranger says so."""
+    address = ipaddress.ip_address(host.partition("%")[0])
+    return address.is_multicast or address == ipaddress.IPv4Address("255.255.255.255")
+
+
+def pack(address: Address) -> bytes:
+    """An IP literal and port as a sockaddr, padded to the room that a table has for one.
+
+    Raises ValueError for what is no IP literal and port.
+    """
+    host, port = address
+    if not 0 < port < 65536:
+        raise ValueError(f"no port: {port}")
+    bare, _, zone = host.partition("%")
+    packed = ipaddress.ip_address(bare).packed
+    if len(packed) == 4:
+        raw = struct.pack("=H", socket.AF_INET) + struct.pack("!H4s", port, packed)
+    else:
+        scope = socket.if_nametoindex(zone) if zone and not zone.isdigit() else int(zone or 0)
+        raw = struct.pack("=H", socket.AF_INET6) + struct.pack("!HI16s", port, 0, packed)
+        raw += struct.pack("=I", scope)
+    return raw.ljust(ADDRESS_BYTES, b"\0")
+
+
+def unpack(raw: bytes) -> Address:
+    """A sockaddr as IP literal and port; a zone is left out."""
+    port = int.from_bytes(raw[2:4], "big")
+    if int.from_bytes(raw[0:2], sys.byteorder) == socket.AF_INET6:
+        return str(ipaddress.IPv6Address(raw[8:24])), port
+    return str(ipaddress.IPv4Address(raw[4:8])), port

@@ -1,0 +1,94 @@
+"""The C library as compiled code calls it: by name, so that what calls it can be kept on disk.
+
+Pointers are plain addresses (`array.ctypes.data`). Every call is non-blocking by flag except `epoll_wait`.
+"""
+
+import platform
+import sys
+from collections.abc import Callable
+from typing import Any, Final, TypeVar, cast
+
+import numba
+from numba import njit, types
+from numba.extending import intrinsic
+
+from pbx.media.layout import Array
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def compiled(function: _Function) -> _Function:
+    """Compile without the GIL, with C's arithmetic, and keep the result in the cache directory."""
+    return cast("_Function", njit(nogil=True, cache=True, error_model="numpy")(function))
+
+
+_int = types.int32
+_size = types.intp
+_address = types.uintp
+
+
+def _external(name: str, result: Any, *arguments: Any) -> Any:
+    return types.ExternalFunction(name, result(*arguments))
+
+
+epoll_wait = _external("epoll_wait", _int, _int, _address, _int, _int)
+epoll_ctl = _external("epoll_ctl", _int, _int, _int, _int, _address)
+recv = _external("recv", _size, _int, _address, _size, _int)
+recvfrom = _external("recvfrom", _size, _int, _address, _size, _int, _address, _address)
+send = _external("send", _size, _int, _address, _size, _int)
+sendto = _external("sendto", _size, _int, _address, _size, _int, _address, _int)
+connect = _external("connect", _int, _int, _address, _int)
+read = _external("read", _size, _int, _address, _size)
+write = _external("write", _size, _int, _address, _size)
+clock_gettime = _external("clock_gettime", _int, _int, _address)
+_errno_location = _external("__errno_location", cast("Any", types).CPointer(_int))
+
+MSG_TRUNC: Final = 0x20
+MSG_DONTWAIT: Final = 0x40
+MSG_NOSIGNAL: Final = 0x4000
+EPOLL_CTL_ADD: Final = 1
+EPOLL_CTL_DEL: Final = 2
+EPOLLIN: Final = 1
+EINTR: Final = 4
+EAGAIN: Final = 11
+ECONNREFUSED: Final = 111
+CLOCK_REALTIME: Final = 0
+CLOCK_MONOTONIC: Final = 1
+
+# struct epoll_event in 32-bit words: packed on x86, padded elsewhere; the tag is the low word of its data.
+_PACKED = platform.machine() in {"x86_64", "AMD64", "i686", "i386"}
+EVENT_WORDS: Final = 3 if _PACKED else 4
+EVENT_TAG: Final = (1 if _PACKED else 2) + (0 if sys.byteorder == "little" else 1)
+
+
+def _fence(_typing_context: Any) -> Any:
+    def generate(context: Any, builder: Any, _signature: Any, _arguments: Any) -> Any:
+        builder.fence("acq_rel")
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+# Keeps what was stored before it from being seen after what is stored behind it.
+fence: Callable[[], None] = cast("Any", intrinsic)(_fence)
+_carray: Any = cast("Any", numba).carray
+
+
+@compiled
+def errno() -> int:
+    """The error number of the last call, read in the thread that made it."""
+    return int(_carray(_errno_location(), 1)[0])
+
+
+@compiled
+def monotonic(words: Array) -> int:
+    """Microseconds of the monotonic clock; `words` is scratch of two 64-bit words."""
+    clock_gettime(CLOCK_MONOTONIC, words.ctypes.data)
+    return int(words[0] * 1_000_000 + words[1] // 1_000)
+
+
+@compiled
+def wall_clock(words: Array) -> int:
+    """Microseconds since 1970."""
+    clock_gettime(CLOCK_REALTIME, words.ctypes.data)
+    return int(words[0] * 1_000_000 + words[1] // 1_000)

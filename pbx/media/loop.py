@@ -1,0 +1,207 @@
+"""The media loop: entered once, left at shutdown, never back in Python between.
+
+Importing this module imports numba; `cache.prepare` comes first.
+"""
+
+from typing import Any, Final, cast
+
+from pbx.media.layout import (
+    ACTIVE,
+    CLOSING,
+    COMMAND_PIPE,
+    EPOLL,
+    ERRORS,
+    EVENT_DESCRIPTOR,
+    EVENT_HEAD,
+    EVENT_RELEASED,
+    EVENT_SIGNAL,
+    EVENT_SILENT,
+    EVENT_TAIL,
+    EVENTS,
+    LATENESS_BOUNDS,
+    OPEN,
+    PASSES,
+    PIPE_TAG,
+    QUARANTINE,
+    READY,
+    RTP_TIMEOUT,
+    SCAN_TICKS,
+    SIGNALLED,
+    TICK,
+    WALL_OFFSET,
+    Tables,
+)
+from pbx.media.libc import (
+    EINTR,
+    EPOLL_CTL_ADD,
+    EVENT_TAG,
+    EVENT_WORDS,
+    compiled,
+    epoll_wait,
+    errno,
+    monotonic,
+    wall_clock,
+    write,
+)
+from pbx.media.orders import disconnect, free, take_commands, watch
+from pbx.media.relay import begin, end, is_idle, push_event, take_packet
+from pbx.media.reports import report_when_due, take_report
+
+# A connected socket that the kernel lets nothing through to for so long is asked for everything again.
+SETTLING: Final = 1_000_000
+# A phone that never stops sending does not keep a closed leg's ports for ever.
+QUARANTINES: Final = 5
+# So many failures of epoll_wait in a row, and the loop gives up rather than spin.
+FAILURES: Final = 1000
+
+WORD_SIGNAL: Final = 3
+
+STOPPED: Final = 0
+FAILED: Final = 1
+
+
+@compiled
+def settle(tables: Tables, row: int, now: int) -> None:
+    """Trust the kernel's filter once packets come through it.
+
+    Connecting narrows the socket to the address of ours that the route to the peer has; packets that come to
+    another one no longer arrive. When nothing comes, the filter is taken away and sources are compared here.
+    """
+    leg = tables.legs[row]
+    if leg.connected != 0 and leg.settled == 0 and now - leg.connected_at >= SETTLING:
+        if leg.packets > leg.packets_at_connect:
+            leg.settled = 1
+        else:
+            disconnect(tables, leg)
+            leg.connectable = 0
+
+
+@compiled
+def is_over(tables: Tables, leg: Any, now: int) -> bool:
+    """Whether a closed leg's quarantine has ended, and there is room to say so."""
+    control = tables.control
+    quarantine = control[QUARANTINE]
+    if now - leg.heard_at < quarantine and now - leg.closed_at < QUARANTINES * quarantine:
+        return False
+    return bool(control[EVENT_HEAD] - control[EVENT_TAIL] < EVENTS)
+
+
+@compiled
+def note_silence(tables: Tables, row: int, now: int) -> None:
+    """Tell the reactor of a leg that is not heard though it should be, once."""
+    timeout = tables.control[RTP_TIMEOUT]
+    leg = tables.legs[row]
+    if timeout <= 0 or leg.configured == 0 or leg.receive == 0 or leg.silent != 0:
+        return
+    quiet = now - leg.heard_at
+    if quiet >= timeout:
+        place = tables.addresses[row, SIGNALLED]
+        if push_event(tables, EVENT_SILENT, row, leg.generation, quiet, place):
+            leg.silent = 1
+
+
+@compiled
+def look_at_all(tables: Tables, now: int) -> None:
+    """What time alone brings about for the legs."""
+    at = 0
+    while at < tables.control[ACTIVE]:
+        row = tables.active[at]
+        leg = tables.legs[row]
+        if leg.state == CLOSING and is_over(tables, leg, now):
+            begin(leg)
+            free(tables, row)
+            end(leg)
+            # From here on the row is the reactor's.
+            push_event(tables, EVENT_RELEASED, row, leg.generation, 0, tables.addresses[row, SIGNALLED])
+            continue
+        if leg.state == OPEN:
+            settle(tables, row, now)
+            note_silence(tables, row, now)
+            report_when_due(tables, row, now)
+        at += 1
+
+
+@compiled
+def note_lateness(tables: Tables, late: int) -> None:
+    """Put a tick into its bucket."""
+    bucket = 0
+    while bucket < len(LATENESS_BOUNDS) and late > LATENESS_BOUNDS[bucket]:
+        bucket += 1
+    tables.lateness[bucket] += 1
+
+
+@compiled
+def signal_events(tables: Tables) -> None:
+    """Wake the reactor, once a pass."""
+    control = tables.control
+    if control[EVENT_SIGNAL] != 0:
+        control[EVENT_SIGNAL] = 0
+        words = tables.words
+        words[WORD_SIGNAL] = 1
+        write(control[EVENT_DESCRIPTOR], words[WORD_SIGNAL:].ctypes.data, 8)
+
+
+@compiled
+def take_ready(tables: Tables, count: int) -> bool:
+    """Serve what epoll reported; True when commands are waiting, which are for after the packets."""
+    commanded = False
+    for at in range(count):
+        tag = 0 | tables.ready[at * EVENT_WORDS + EVENT_TAG]
+        if tag == PIPE_TAG:
+            commanded = True
+        elif tag & 1:
+            take_report(tables, tag >> 1)
+        else:
+            take_packet(tables, tag >> 1)
+    return commanded
+
+
+@compiled
+def run(tables: Tables) -> int:
+    """Relay until told to stop: STOPPED, or FAILED when epoll itself does not work any more."""
+    control = tables.control
+    epoll = control[EPOLL]
+    control[WALL_OFFSET] = wall_clock(tables.words) - monotonic(tables.words)
+    watch(tables, EPOLL_CTL_ADD, control[COMMAND_PIPE], PIPE_TAG)
+    failures = 0
+    ticks = 0
+    idle = True
+    due = 0
+    while failures < FAILURES:
+        timeout = -1
+        if not idle:
+            timeout = max(0, (due - monotonic(tables.words) + 999) // 1000)
+        count = epoll_wait(epoll, tables.ready.ctypes.data, READY, timeout)
+        control[PASSES] += 1
+        if count < 0:
+            if errno() != EINTR:
+                control[ERRORS] += 1
+                failures += 1
+            continue
+        failures = 0
+        if take_ready(tables, count) and take_commands(tables):
+            return STOPPED
+        if is_idle(tables):
+            idle = True
+        else:
+            now = monotonic(tables.words)
+            if idle:
+                idle = False
+                due = now + TICK
+            elif now >= due:
+                note_lateness(tables, now - due)
+                due += TICK
+                if due < now:
+                    due = now + TICK
+                ticks += 1
+                if ticks % SCAN_TICKS == 0:
+                    look_at_all(tables, now)
+        signal_events(tables)
+    return FAILED
+
+
+def ready(tables: Tables) -> None:
+    """Compile the loop for these tables, or load it from the cache."""
+    import numba
+
+    cast("Any", run).compile((cast("Any", numba).typeof(tables),))

@@ -1,0 +1,339 @@
+"""The media plane as the reactor thread sees it: legs with ports, bridges, statistics and events."""
+
+import base64
+import contextlib
+import math
+import os
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from pbx.errors import MisuseError, PbxError, PeerError, ResourcesExhausted
+from pbx.media import addresses, cache, layout, snapshots
+from pbx.media.ports import PortPool, descriptor_budget, pairs_in
+from pbx.media.thread import MediaThread, command
+from pbx.media.values import (
+    Address,
+    Family,
+    LegId,
+    LegStatistics,
+    LoopStatistics,
+    MediaEvent,
+    MediaSilent,
+    MediaStopped,
+    SourceProven,
+)
+
+# Pairs that are bound when a leg is opened while the pool is below its size: more than the one it takes.
+_GROWTH = 4
+_STOP_PATIENCE = 5.0
+_HIGHEST_CLOCK_RATE = 384_000
+_MICROSECONDS = 1_000_000
+
+
+def _quiet(_message: str) -> None:
+    """Progress that nobody asked for."""
+
+
+class MediaPlane:
+    """Legs, each an RTP session on a pair of ports of its own, and who is heard by whom.
+
+    `ports` is the range that pairs are taken from, `pool` how many are kept bound ahead of need. A closed
+    leg's pair rests until it was quiet for `quarantine` seconds (five times that at most). After
+    `rtp_timeout` seconds without a packet `MediaSilent` is said (0: never); an RTCP report is sent about
+    every `report_interval` seconds (0: never). With `relay` off everything is counted and nothing is passed
+    on, so that a test of audio can fail.
+
+    Except for `start` and `stop`, nothing here waits. All methods belong to one thread, the reactor's, which
+    watches `event_descriptor` and calls `events` when it can be read.
+    """
+
+    def __init__(
+        self,
+        *,
+        ports: range,
+        threads: int = 1,
+        pool: int = 64,
+        rtp_timeout: float = 0.0,
+        cache_directory: Path | None = None,
+        relay: bool = True,
+        quarantine: float = 2.0,
+        report_interval: float = 5.0,
+        progress: Callable[[str], None] = _quiet,
+        random_bytes: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        if threads < 1 or not pairs_in(ports):
+            raise MisuseError("the media plane needs a thread and a pair of ports")
+        self._ports = ports
+        self._threads_wanted = threads
+        self._pool_size = pool
+        self._cache_directory = cache_directory
+        self._relay = relay
+        self._quarantine = quarantine
+        self._times = (
+            round(rtp_timeout * _MICROSECONDS),
+            round(quarantine * _MICROSECONDS),
+            round(report_interval * _MICROSECONDS),
+        )
+        self._progress = progress
+        self._random_bytes = random_bytes
+        self.event_descriptor = -1
+        self._threads: list[MediaThread] = []
+        self._open: dict[int, int] = {}
+        self._home: dict[int, MediaThread] = {}
+        self._families: dict[int, Family] = {}
+        self._generation = 0
+        self._pending: list[MediaEvent] = []
+        self._stopped_said = False
+
+    # Life
+
+    def start(self) -> None:
+        """Compile, bind the pool and start the threads; ready when it returns.
+
+        Raises OperatorError when the cache cannot be written or the ports cannot be bound.
+        """
+        if self._threads:
+            raise MisuseError("the media plane was started already")
+        directory = cache.prepare(self._cache_directory)
+        if not cache.is_filled(directory):
+            self._progress("compiling the media loop; this is done once and takes about half a minute")
+        from pbx.media import loop
+
+        limit = min(pairs_in(self._ports), descriptor_budget(pairs_in(self._ports)))
+        self._pool = PortPool(self._ports, limit)
+        self._shared = layout.share(limit)
+        self._pool.grow(4, min(self._pool_size, limit))
+        self.event_descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._threads = [
+            MediaThread(number, self._shared, self.event_descriptor, relay=self._relay, times=self._times)
+            for number in range(self._threads_wanted)
+        ]
+        loop.ready(self._threads[0].tables)
+        for thread in self._threads:
+            thread.start(loop.run)
+
+    def stop(self) -> None:
+        """End the threads and close every port; no leg survives it."""
+        if not self._threads:
+            return
+        threads, self._threads = self._threads, []
+        ended = [thread.stop(_STOP_PATIENCE) for thread in threads]
+        if not all(ended):
+            raise PbxError("a media thread does not end")
+        self._pool.close()
+        os.close(self.event_descriptor)
+        self.event_descriptor = -1
+        self._open.clear()
+
+    # Legs
+
+    def open(self, family: Family = 4, beside: LegId | None = None) -> tuple[LegId, int]:
+        """A new leg and its RTP port (even; RTCP is the next). It hears nobody until it is configured.
+
+        `beside` names a leg that it will be bridged with, so that one media thread serves both. Raises
+        ResourcesExhausted when all ports are taken and OperatorError when the host does not speak the family.
+        """
+        self._collect()
+        if self._pool.free(family) < max(1, self._pool_size):
+            self._pool.grow(family, _GROWTH)
+        pair = self._pool.take(family)
+        if pair is None:
+            raise ResourcesExhausted("media ports", retry_after=max(1, math.ceil(self._quarantine)))
+        row = pair.row
+        self._generation += 1
+        leg = LegId(row, self._generation)
+        self._fill_in(leg, family, pair.rtp.fileno(), pair.rtcp.fileno())
+        home = self._home[beside.row] if beside is not None and self._is_open(beside) else self._least_busy()
+        self._home[row] = home
+        self._families[row] = family
+        self._open[row] = leg.generation
+        home.post(command(layout.ACTIVATE, row, leg.generation))
+        return leg, pair.port
+
+    def configure(
+        self,
+        leg: LegId,
+        *,
+        remote: Address,
+        receive: bool,
+        send: bool,
+        payload_map: Mapping[int, int],
+        clock_rates: Mapping[int, int],
+    ) -> None:
+        """Say where the leg's peer is, which directions are on, and which payload types it sends.
+
+        `payload_map`: payload types accepted from this leg, each with the one that the leg it is bridged with
+        (or echoed to) gets; others are dropped and counted. `clock_rates`: in Hz, by accepted payload type. A
+        remote address that differs from the one before makes the source prove itself anew; 0.0.0.0, :: or
+        port 0 leave the source as it is and stop sending. Raises PeerError for an address that no leg can
+        use.
+        """
+        if not self._is_open(leg):
+            return
+        record = command(layout.CONFIGURE, leg.row, leg.generation)
+        packed = self._remote(remote, self._families[leg.row])
+        if packed is not None:
+            record["remote"] = np.frombuffer(packed, np.uint8)
+        record["has_remote"] = packed is not None
+        record["receive"] = receive
+        record["send"] = send and packed is not None
+        record["payload_map"] = layout.NOT_AGREED
+        for accepted, given in payload_map.items():
+            rate = clock_rates.get(accepted, 8000)
+            if not (0 <= accepted < 128 and 0 <= given < 128 and 0 < rate <= _HIGHEST_CLOCK_RATE):
+                raise MisuseError(f"no payload type or clock rate: {accepted} to {given} at {rate}")
+            record["payload_map"][accepted] = given
+            record["clock_rates"][accepted] = rate
+        self._home[leg.row].post(record)
+
+    def bridge(self, a: LegId, b: LegId) -> None:
+        """Let two legs hear each other; a bridge or echo that either had before ends."""
+        if not (self._is_open(a) and self._is_open(b)):
+            return
+        if a.row == b.row:
+            raise MisuseError("a leg cannot be bridged with itself; echo it")
+        if self._home[a.row] is not self._home[b.row]:
+            self._move(b, self._home[a.row])
+        record = command(layout.BRIDGE, a.row, a.generation)
+        record["other_row"] = b.row
+        record["other_generation"] = b.generation
+        self._home[a.row].post(record)
+
+    def unbridge(self, a: LegId) -> None:
+        """End the bridge or the echo of a leg, for both sides."""
+        self._order(layout.UNBRIDGE, a)
+
+    def echo(self, leg: LegId) -> None:
+        """Let a leg hear itself."""
+        self._order(layout.ECHO, leg)
+
+    def close(self, leg: LegId) -> LegStatistics:
+        """End a leg and return its last statistics; its ports come back to the pool once they are quiet."""
+        if not self._is_open(leg):
+            return LegStatistics()
+        last = snapshots.leg_statistics(self._shared, leg)
+        self._order(layout.CLOSE, leg)
+        del self._open[leg.row]
+        return last
+
+    def statistics(self, leg: LegId) -> LegStatistics:
+        """A consistent snapshot; of a leg that is not open, an empty one."""
+        return snapshots.leg_statistics(self._shared, leg) if self._is_open(leg) else LegStatistics()
+
+    # What the reactor watches
+
+    def events(self) -> list[MediaEvent]:
+        """What happened since the last call."""
+        if not self._threads:
+            return []
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(self.event_descriptor)
+        for thread in self._threads:
+            thread.flush()
+        self._collect()
+        events, self._pending = self._pending, []
+        return events
+
+    # What is counted
+
+    @property
+    def ports_in_use(self) -> int:
+        """Pairs of ports that open legs hold; those at rest after a call do not count."""
+        return len(self._open)
+
+    @property
+    def ports_total(self) -> int:
+        """Pairs of ports that can be in use at once: the range, or what the process may have open."""
+        return self._pool.limit if self._threads else pairs_in(self._ports)
+
+    @property
+    def loop_statistics(self) -> LoopStatistics:
+        """How the media threads keep up."""
+        return snapshots.loop_statistics([thread.tables for thread in self._threads])
+
+    def canaries_stand(self) -> bool:
+        """Whether nothing was written beside the buffers that the kernel fills."""
+        return all(thread.arena.intact() for thread in self._threads)
+
+    # Inside
+
+    def _is_open(self, leg: LegId) -> bool:
+        return self._open.get(leg.row) == leg.generation
+
+    def _order(self, operation: int, leg: LegId) -> None:
+        if self._is_open(leg):
+            self._home[leg.row].post(command(operation, leg.row, leg.generation))
+
+    def _least_busy(self) -> MediaThread:
+        return min(self._threads, key=lambda thread: int(thread.tables.control[layout.ACTIVE]))
+
+    def _fill_in(self, leg: LegId, family: Family, rtp: int, rtcp: int) -> None:
+        row = leg.row
+        shared = self._shared
+        number = int.from_bytes(self._random_bytes(10), "big")
+        fresh = np.zeros((), layout.LEG)
+        fresh["generation"] = leg.generation
+        fresh["rtp_descriptor"] = rtp
+        fresh["rtcp_descriptor"] = rtcp
+        fresh["address_length"] = layout.SOCKADDR_IN if family == 4 else layout.SOCKADDR_IN6
+        fresh["peer"] = layout.NOBODY
+        fresh["connectable"] = 1
+        fresh["bad_sequence"] = -1
+        fresh["round_trip"] = -1
+        fresh["heard_jitter"] = -1
+        fresh["stream_ssrc"] = number & 0xFFFFFFFF
+        fresh["stream_timestamp"] = (number >> 32) & 0xFFFFFFFF
+        # In the lower half, so that it does not wrap at once (RFC 3711 §3.3.1).
+        fresh["stream_highest"] = (number >> 64) & 0x7FFF
+        shared.legs[row] = fresh
+        shared.addresses[row] = 0
+        shared.payload_map[row] = layout.NOT_AGREED
+        shared.clock_rates[row] = 0
+        # A short-term persistent name of 96 random bits (RFC 7022 §4.2).
+        shared.cnames[row] = np.frombuffer(base64.b64encode(self._random_bytes(12)), np.uint8)
+
+    @staticmethod
+    def _remote(remote: Address, family: Family) -> bytes | None:
+        host, port = remote
+        try:
+            if port == 0 or addresses.is_unspecified(host):
+                return None
+            if addresses.family_of(host) == family and not addresses.is_multicast(host):
+                return addresses.pack(remote)
+        except (ValueError, OSError):
+            pass
+        raise PeerError(488, "No usable media address")
+
+    def _move(self, leg: LegId, home: MediaThread) -> None:
+        old = self._home[leg.row]
+        old.post(command(layout.RELEASE, leg.row, leg.generation))
+        pause = threading.Event()
+        for _ in range(5000):
+            if old.is_up_to_date:
+                break
+            pause.wait(0.0002)
+            old.flush()
+        else:
+            raise PbxError("a media thread does not answer")
+        self._home[leg.row] = home
+        home.post(command(layout.ADOPT, leg.row, leg.generation))
+
+    def _collect(self) -> None:
+        for thread in self._threads:
+            for kind, row, generation, value, address in thread.events():
+                if kind == layout.EVENT_RELEASED:
+                    self._pool.put_back(row)
+                elif self._open.get(row) == generation:
+                    self._pending.append(_event(kind, LegId(row, generation), value, address))
+            if thread.ended and not self._stopped_said:
+                self._stopped_said = True
+                self._pending.append(MediaStopped("the media loop ended by itself"))
+
+
+def _event(kind: int, leg: LegId, value: int, address: bytes) -> MediaEvent:
+    if kind == layout.EVENT_SILENT:
+        return MediaSilent(leg, value / _MICROSECONDS)
+    return SourceProven(leg, addresses.unpack(address))

@@ -1,0 +1,133 @@
+"""Rows of the tables as values, read while the media thread goes on writing to them."""
+
+import os
+from typing import Any
+
+from pbx.media.addresses import unpack
+from pbx.media.layout import (
+    DISCARDED,
+    ERRORS,
+    EVENTS_LOST,
+    LATENESS_BOUNDS,
+    LEG,
+    PACKETS,
+    PASSES,
+    PROVEN,
+    Shared,
+    Tables,
+)
+from pbx.media.values import (
+    Drops,
+    LegId,
+    LegStatistics,
+    LoopStatistics,
+    PeerReport,
+    ReceiveCounts,
+    RtcpCounts,
+    SendCounts,
+)
+
+_NAMES = LEG.names or ()
+# The media thread holds a row for about a microsecond, and longer only when it was interrupted there.
+_ATTEMPTS = 100_000
+
+
+def consistent_row(shared: Shared, leg: LegId) -> tuple[dict[str, int], bytes] | None:
+    """A row not written to while it was read, with its proven address; None when it is another leg's."""
+    row = leg.row
+    versions = shared.legs["version"]
+    for _ in range(_ATTEMPTS):
+        before = int(versions[row])
+        if before & 1 == 0:
+            values: dict[str, int] = dict(zip(_NAMES, shared.legs[row].tolist(), strict=True))
+            address = shared.addresses[row, PROVEN].tobytes()
+            if int(versions[row]) == before == values["version"]:
+                return (values, address) if values["generation"] == leg.generation else None
+        os.sched_yield()
+    return None
+
+
+def leg_statistics(shared: Shared, leg: LegId) -> LegStatistics:
+    """What is known of a leg; of one that is closed, nothing."""
+    found = consistent_row(shared, leg)
+    if found is None:
+        return LegStatistics()
+    row, address = found
+    return LegStatistics(
+        received=_received(row),
+        sent=SendCounts(
+            packets=row["sent_packets"],
+            octets=row["sent_octets"],
+            failed=row["send_failures"],
+            refused=row["refused"],
+        ),
+        dropped=Drops(
+            wrong_source=row["wrong_source"],
+            malformed=row["malformed"],
+            payload_type=row["payload_type"],
+            not_receiving=row["not_receiving"],
+            not_sending=row["not_sending"],
+            unbridged=row["unbridged"],
+            sequence=row["sequence_jumps"],
+        ),
+        heard=_heard(row),
+        rtcp=RtcpCounts(
+            received=row["rtcp_received"],
+            sent=row["rtcp_sent"],
+            malformed=row["rtcp_malformed"],
+            wrong_source=row["rtcp_wrong_source"],
+        ),
+        source=unpack(address) if row["proven"] else None,
+    )
+
+
+def _received(row: dict[str, int]) -> ReceiveCounts:
+    measured = row["has_source"] != 0
+    return ReceiveCounts(
+        packets=row["packets"],
+        octets=row["octets"],
+        lost=_lost(row) if measured else None,
+        duplicated=row["duplicated"],
+        reordered=row["reordered"],
+        late=row["late"],
+        jitter_ms=row["jitter"] / 16 / row["transit_rate"] * 1000 if row["jitter_samples"] else None,
+        ssrc_changes=row["ssrc_changes"],
+        extended_sequence=row["highest"] if measured else None,
+    )
+
+
+def _lost(row: dict[str, int]) -> int:
+    expected = row["expected_before"] + row["highest"] - row["base"] + 1
+    return expected - row["received_before"] - row["source_received"]
+
+
+def _heard(row: dict[str, int]) -> PeerReport:
+    round_trip_ms = row["round_trip"] / 1000 if row["round_trip"] >= 0 else None
+    if not row["heard_reports"]:
+        return PeerReport(round_trip_ms=round_trip_ms)
+    return PeerReport(
+        lost=row["heard_lost"],
+        fraction_lost=row["heard_fraction"] / 256,
+        jitter_ms=row["heard_jitter"] / 1000 if row["heard_jitter"] >= 0 else None,
+        round_trip_ms=round_trip_ms,
+    )
+
+
+def loop_statistics(threads: list[Tables]) -> LoopStatistics:
+    """How the media threads keep up, all together."""
+
+    def total(place: int) -> int:
+        return sum(int(tables.control[place]) for tables in threads)
+
+    buckets: list[Any] = [tables.lateness.tolist() for tables in threads]
+    return LoopStatistics(
+        bounds_ms=tuple(bound / 1000 for bound in LATENESS_BOUNDS),
+        lateness=tuple(map(sum, zip(*buckets, strict=True)))
+        if buckets
+        else (0,) * (len(LATENESS_BOUNDS) + 1),
+        packets=total(PACKETS),
+        passes=total(PASSES),
+        discarded=total(DISCARDED),
+        errors=total(ERRORS),
+        events_lost=total(EVENTS_LOST),
+    )

@@ -1,0 +1,142 @@
+"""One media thread as the reactor thread holds it: its tables, its command pipe, its ring of events."""
+
+import fcntl
+import os
+import select
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from pbx.media.layout import (
+    ACKNOWLEDGED,
+    BACKLOG,
+    COMMAND,
+    COMMAND_PIPE,
+    EPOLL,
+    EVENT_DESCRIPTOR,
+    EVENT_HEAD,
+    EVENT_TAIL,
+    EVENTS,
+    NEXT_EPOCH,
+    QUARANTINE,
+    RELAY,
+    REPORT_INTERVAL,
+    RTP_TIMEOUT,
+    Arena,
+    Shared,
+    tables,
+)
+
+# As much as a pipe may hold without privileges: a thousand commands that the loop has not come to yet.
+_PIPE_BYTES = 1 << 20
+
+
+class MediaThread:
+    """The loop's other side; every method is called in the reactor thread."""
+
+    def __init__(
+        self, number: int, shared: Shared, event_descriptor: int, *, relay: bool, times: tuple[int, int, int]
+    ) -> None:
+        self.arena = Arena()
+        self.tables = tables(shared, self.arena)
+        self.posted = 0
+        self.ended = False
+        self._stopping = False
+        self._event_descriptor = event_descriptor
+        self._backlog: deque[bytes] = deque()
+        self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            fcntl.fcntl(self._writer, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        except OSError:
+            # The user's pipes are at their limit; the usual size does, only the backlog is used earlier.
+            self._backlog.clear()
+        self._epoll = select.epoll()
+        control = self.tables.control
+        control[RELAY] = relay
+        control[RTP_TIMEOUT], control[QUARANTINE], control[REPORT_INTERVAL] = times
+        control[EPOLL] = self._epoll.fileno()
+        control[COMMAND_PIPE] = self._reader
+        control[EVENT_DESCRIPTOR] = event_descriptor
+        # Sources are numbered apart, so that a leg that moves to another thread meets no number twice.
+        control[NEXT_EPOCH] = 1 + (number << 48)
+        self._thread: threading.Thread | None = None
+        self._name = f"pbx-media-{number}"
+
+    def start(self, run: Callable[[Any], int]) -> None:
+        """Enter the loop."""
+        self._thread = threading.Thread(target=self._serve, args=(run,), name=self._name, daemon=True)
+        self._thread.start()
+
+    def _serve(self, run: Callable[[Any], int]) -> None:
+        try:
+            run(self.tables)
+        finally:
+            self.ended = True
+            if not self._stopping:
+                os.eventfd_write(self._event_descriptor, 1)
+
+    def post(self, command: np.ndarray[Any, Any]) -> None:
+        """Hand a command to the loop; never waits."""
+        self.posted += 1
+        self._backlog.append(command.tobytes())
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what the pipe has room for; the loop says when it has made room for the rest."""
+        control = self.tables.control
+        backlog = self._backlog
+        while backlog:
+            control[BACKLOG] = len(backlog) > 1
+            try:
+                os.write(self._writer, backlog[0])
+            except BlockingIOError:
+                if control[BACKLOG]:
+                    return
+                # Said before the last try, or the loop could have emptied the pipe unseen.
+                control[BACKLOG] = 1
+                try:
+                    os.write(self._writer, backlog[0])
+                except BlockingIOError:
+                    return
+            backlog.popleft()
+        control[BACKLOG] = 0
+
+    @property
+    def is_up_to_date(self) -> bool:
+        """Whether every command was obeyed."""
+        return int(self.tables.control[ACKNOWLEDGED]) >= self.posted
+
+    def events(self) -> list[tuple[int, int, int, int, bytes]]:
+        """What the loop has to say: (kind, row, generation, value, address) each."""
+        control = self.tables.control
+        head, tail = int(control[EVENT_HEAD]), int(control[EVENT_TAIL])
+        taken = []
+        for number in range(tail, head):
+            event = self.tables.events[number % EVENTS]
+            taken.append((*event.tolist()[:4], event["address"].tobytes()))
+        control[EVENT_TAIL] = head
+        return taken
+
+    def stop(self, patience: float) -> bool:
+        """Leave the loop and wait for it; False when it does not come back, and keeps what it holds."""
+        self._stopping = True
+        os.close(self._writer)
+        if self._thread is not None:
+            self._thread.join(patience)
+            if self._thread.is_alive():
+                return False
+        os.close(self._reader)
+        self._epoll.close()
+        return True
+
+
+def command(operation: int, row: int, generation: int) -> Any:
+    """A command record with only its head filled in."""
+    record = np.zeros((), COMMAND)
+    record["operation"] = operation
+    record["row"] = row
+    record["generation"] = generation
+    return record

@@ -1,0 +1,154 @@
+"""What the rest of the service sees of a media leg: its name, its statistics and its events."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Family = Literal[4, 6]
+Address = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class LegId:
+    """A row of the leg table at one generation: once the leg is closed, its holder reaches nothing."""
+
+    row: int
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiveCounts:
+    """What came from a leg's proven source, counted as RFC 3550 says; None was not measured.
+
+    `octets` are payload octets without header and padding (§6.4.1). `lost` is cumulative over all sources of
+    the leg: expected less received, where duplicates and late packets count as received, so that it can be
+    negative. `late` packets came too far behind to be passed on. `jitter_ms` is of the present source (A.8,
+    at the clock rate of its payload type, over packets that carry a new timestamp: the packets of one
+    telephone-event share theirs).
+    """
+
+    packets: int = 0
+    octets: int = 0
+    lost: int | None = None
+    duplicated: int = 0
+    reordered: int = 0
+    late: int = 0
+    jitter_ms: float | None = None
+    ssrc_changes: int = 0
+    extended_sequence: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SendCounts:
+    """What was sent to a leg; `failed` packets found no room in the kernel, `refused` counts ICMP answers."""
+
+    packets: int = 0
+    octets: int = 0
+    failed: int = 0
+    refused: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Drops:
+    """Packets of a leg that were not passed on, by reason.
+
+    `wrong_source`: not from the proven source (or not proven yet); `malformed`: not RTP, or its header lies;
+    `payload_type`: not agreed on this leg; `not_receiving`: this leg is on hold; `not_sending`: the leg it is
+    bridged with takes nothing, or has no address yet; `unbridged`: nobody to give it to; `sequence`: the
+    first packet after an unexplained jump (RFC 3550 A.1).
+    """
+
+    wrong_source: int = 0
+    malformed: int = 0
+    payload_type: int = 0
+    not_receiving: int = 0
+    not_sending: int = 0
+    unbridged: int = 0
+    sequence: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them together."""
+        return (
+            self.wrong_source
+            + self.malformed
+            + self.payload_type
+            + self.not_receiving
+            + self.not_sending
+            + self.unbridged
+            + self.sequence
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PeerReport:
+    """What the peer says it hears of us, in its latest RTCP report (RFC 3550 §6.4.1); None: never told."""
+
+    lost: int | None = None
+    fraction_lost: float | None = None
+    jitter_ms: float | None = None
+    round_trip_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RtcpCounts:
+    """RTCP packets on a leg; it never crosses a bridge."""
+
+    received: int = 0
+    sent: int = 0
+    malformed: int = 0
+    wrong_source: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LegStatistics:
+    """A consistent snapshot of one leg; `source` is where its packets proved to come from."""
+
+    received: ReceiveCounts = field(default_factory=ReceiveCounts)
+    sent: SendCounts = field(default_factory=SendCounts)
+    dropped: Drops = field(default_factory=Drops)
+    heard: PeerReport = field(default_factory=PeerReport)
+    rtcp: RtcpCounts = field(default_factory=RtcpCounts)
+    source: Address | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoopStatistics:
+    """How the media threads keep up, summed over them.
+
+    `lateness` has one count a bucket: how many ticks ran at most `bounds_ms[i]` after they were due, the last
+    bucket holding all later ones. Waking is in whole milliseconds, so up to one of them is the clock's own.
+    """
+
+    bounds_ms: tuple[float, ...]
+    lateness: tuple[int, ...]
+    packets: int
+    passes: int
+    discarded: int
+    errors: int
+    events_lost: int
+
+
+@dataclass(frozen=True, slots=True)
+class SourceProven:
+    """The leg's packets come from `address`; from now on from nowhere else."""
+
+    leg: LegId
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class MediaSilent:
+    """Nothing was heard of a leg for `seconds`, though it is receiving; said once until heard again."""
+
+    leg: LegId
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class MediaStopped:
+    """A media thread ended by itself: no packet is relayed any more and the service should stop."""
+
+    reason: str
+
+
+MediaEvent = SourceProven | MediaSilent | MediaStopped

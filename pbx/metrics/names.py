@@ -1,0 +1,82 @@
+"""The metrics' names, their help and the closed sets of label values: users build on these."""
+
+from typing import Final, Literal
+
+Direction = Literal["in", "out"]
+DIRECTIONS: Final[tuple[Direction, ...]] = ("in", "out")
+TRANSPORTS: Final = ("udp", "tcp", "tls", "ws", "wss")
+
+# Read from their owner at each scrape; one that nobody observes, or that has no value, is absent.
+GAUGES: Final = {
+    "pbx_calls_active": "Calls that have not ended.",
+    "pbx_legs_active": "Legs (our dialogs with phones and trunks) that have not ended.",
+    "pbx_transactions_active": "SIP transactions, those that linger for retransmissions included.",
+    "pbx_dialogs_active": "SIP dialogs, early and confirmed.",
+    "pbx_media_ports_in_use": "RTP port pairs that belong to a leg.",
+    "pbx_media_ports_limit": "RTP port pairs there are.",
+    "pbx_media_lateness_seconds": "How late the media thread last was.",
+    "pbx_registrations_active": "Registered contacts.",
+    "pbx_tasks_active": "Tasks and threads of work under way.",
+    "pbx_connections_active": "Open stream connections for SIP.",
+    "pbx_nonces_active": "Digest nonces whose uses are remembered.",
+    "pbx_uptime_seconds": "Since the service was ready.",
+}
+
+# Kept by their owner as numbers by cause, and read at each scrape.
+OBSERVED_COUNTS: Final = {
+    "pbx_transactions_dropped": "Messages that no transaction took, by rule.",
+    "pbx_media_dropped_packets": "Media packets that were not relayed, by reason.",
+}
+
+METHODS: Final = (
+    "ACK", "BYE", "CANCEL", "INFO", "INVITE", "MESSAGE", "NOTIFY", "OPTIONS", "PRACK", "PUBLISH", "REFER",
+    "REGISTER", "SUBSCRIBE", "UPDATE",
+)  # fmt: skip
+
+FAILURE_CAUSES: Final = (
+    "busy", "cancelled", "declined", "error", "forbidden", "media", "no-answer", "not-found", "rejected",
+    "resources", "timeout", "transport", "unacceptable", "unauthorized", "unavailable",
+)  # fmt: skip
+
+DROP_CAUSES: Final = (
+    "blocked", "connection", "keep-alive", "limit", "malformed", "no-transaction", "overload", "too-large",
+    "unanswerable", "via",
+)  # fmt: skip
+
+AUTH_CAUSES: Final = ("credentials", "stale", "replay", "qop", "algorithm", "malformed")
+
+REGISTRATION_CAUSES: Final = ("added", "refreshed", "removed", "expired", "flow-closed", "dropped")
+
+OTHER: Final = "other"
+
+# Seconds. Set-up and post-dial delay share their limits, so that the two can be compared.
+SETUP_BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0, 30.0, 60.0, 120.0)
+DURATION_BUCKETS: Final = (1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0)
+JITTER_BUCKETS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5)
+LATENESS_BUCKETS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
+# Of all packets that should have come.
+LOSS_BUCKETS: Final = (0.0, 0.001, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0)
+
+
+def failure_cause(status: int) -> str:
+    """The cause that a final SIP status stands for (RFC 3261 §21)."""
+    known = {
+        401: "unauthorized",
+        403: "forbidden",
+        404: "not-found",
+        407: "unauthorized",
+        408: "timeout",
+        410: "not-found",
+        480: "unavailable",
+        484: "not-found",
+        486: "busy",
+        487: "cancelled",
+        488: "unacceptable",
+        503: "resources",
+        504: "timeout",
+        600: "busy",
+        603: "declined",
+        604: "not-found",
+        606: "unacceptable",
+    }
+    return known.get(status) or ("error" if 500 <= status < 600 else "rejected")

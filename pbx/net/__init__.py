@@ -1,0 +1,1 @@
+"""The edge to the network: sockets, connections and the one timer that drives the machines."""

@@ -1,0 +1,367 @@
+"""Offers and answers (RFC 3264) as pure functions: descriptions in, descriptions and agreements out.
+
+We take one stream of a description: the first RTP/AVP audio stream that has a codec, a port and an address.
+All others are answered with port 0. What one leg's peer said reaches the other leg only as formats, packet
+times and a direction; every description made here names our own address and nothing else.
+
+    offer from A     relay_offer()  ->  offer to B
+    answer from B    accepted()     ->  Agreed with B
+    answer to A      answer(offer from A, formats=agreed.formats, direction=bridged_direction(agreed))
+                     agreed_as_answerer()  ->  Agreed with A
+    media            payload_map(A, B), payload_map(B, A)
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from pbx.errors import MisuseError
+from pbx.sdp.address import UNSPECIFIED, literal
+from pbx.sdp.description import Description, Media, Origin
+from pbx.sdp.direction import (
+    Direction,
+    common_direction,
+    receives,
+    reversed_direction,
+    sends,
+    stated_direction,
+)
+from pbx.sdp.errors import NothingFits, SdpError
+from pbx.sdp.formats import REDUNDANCY, TELEPHONE_EVENT, Format, counterpart, same_codec
+from pbx.sdp.streams import PROTOCOL, audio_index, open_index, stated, usable
+
+
+@dataclass(frozen=True, slots=True)
+class LocalMedia:
+    """Where we receive: an IP literal and an RTP port."""
+
+    address: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class LocalOrigin:
+    """The numbers of our o= line; `version` goes up by one with each changed description of a leg (§8)."""
+
+    session_id: int
+    version: int
+
+    def next(self) -> "LocalOrigin":
+        """The origin of the leg's next, changed description."""
+        return LocalOrigin(self.session_id, self.version + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """What one leg's offer and answer came to.
+
+    `remote` is where the peer receives; while it holds us the old way its host is 0.0.0.0 or ::, and `send`
+    is False. `formats` are as the peer numbers and describes them, the first that `is_codec` being the codec;
+    `received_as` has, for each, the payload type that the peer sends it to us with (ours; empty: the same).
+    `telephone_event` is the one of `formats` that goes with the codec. `send` and `receive` are what we may
+    do. `ptime` is the packet time in milliseconds that the peer asks for.
+    """
+
+    remote: tuple[str, int]
+    formats: tuple[Format, ...]
+    telephone_event: Format | None
+    send: bool
+    receive: bool
+    received_as: tuple[int, ...] = ()
+    ptime: int | None = None
+
+    @property
+    def codec(self) -> Format:
+        """The codec to send with."""
+        return next(known for known in self.formats if known.is_codec)
+
+    @property
+    def receive_types(self) -> tuple[int, ...]:
+        """The payload type each of `formats` arrives with."""
+        return self.received_as or tuple([known.payload_type for known in self.formats])
+
+
+def first_audio(description: Description) -> Media | None:
+    """The stream we take of what a peer sent, or None: RTP/AVP audio with a codec, port and IP address."""
+    index = audio_index(description)
+    return None if index is None else description.media[index]
+
+
+def offer(
+    formats: Sequence[Format],
+    local: LocalMedia,
+    origin: LocalOrigin,
+    direction: Direction = "sendrecv",
+    ptime: int | None = 20,
+) -> Description:
+    """An offer of one audio stream with these formats, in order of preference (RFC 3264 §5.1)."""
+    if not any(known.is_codec for known in formats):
+        raise MisuseError("an offer needs a codec")
+    return _ours(local, origin, (_stream(local, tuple(formats), direction, ptime, None),))
+
+
+def relay_offer(
+    received: Description, local: LocalMedia, origin: LocalOrigin, allowed: Sequence[str] | None
+) -> Description:
+    """What the other leg is offered when `received` came: our address, the same formats and payload types.
+
+    `allowed` names the encodings that may pass (case-insensitive; None: all); telephone-event passes with any
+    of them. Raises NothingFits (488) when no stream has a codec that may pass.
+    """
+    names = None if allowed is None else frozenset([name.upper() for name in allowed])
+    index = audio_index(received, names)
+    if index is None:
+        raise NothingFits("No Acceptable Audio Stream")
+    media = received.media[index]
+    passed = tuple([known for known in media.formats if _passes(known, names)])
+    stream = _stream(local, passed, stated(media), media.ptime, media.max_ptime)
+    return _ours(local, origin, (stream,))
+
+
+def answer(
+    received_offer: Description,
+    local: LocalMedia,
+    origin: LocalOrigin,
+    formats: Sequence[Format] | None = None,
+    direction: Direction = "sendrecv",
+    ptime: int | None = None,
+) -> Description:
+    """An answer with as many streams as the offer, in its order (RFC 3264 §6).
+
+    The first acceptable audio stream gets our port; the others are refused with port 0. Its formats are those
+    of `formats` that the offer has too, in the order and with the parameters of `formats` but numbered as the
+    offer numbers them; None takes all that were offered. `direction` is what we would like: the answer says
+    as much of it as the offer allows (§6.1). Raises NothingFits (488).
+    """
+    streams: list[Media] = []
+    taken = False
+    for media in received_offer.media:
+        chosen = () if taken or not usable(media) else _choose(media.formats, formats)
+        if chosen:
+            taken = True
+            allowed = common_direction(reversed_direction(stated(media)), direction)
+            streams.append(_stream(local, chosen, allowed, ptime, None))
+        else:
+            tokens = media.tokens or ("0",)
+            streams.append(Media(media.kind, 0, media.protocol, tokens, (), local.address))
+    if not taken:
+        raise NothingFits("No Acceptable Audio Stream")
+    return _ours(local, origin, tuple(streams))
+
+
+def accepted(our_offer: Description, received_answer: Description) -> Agreed:
+    """What the peer's answer makes of our offer (RFC 3264 §7).
+
+    Raises SdpError (400) when it does not answer the offer, NothingFits (488) when it refuses the stream or
+    nothing of it can be used.
+    """
+    if len(received_answer.media) != len(our_offer.media):
+        raise SdpError("Answer Does Not Match The Offer")
+    index = open_index(our_offer)
+    ours = our_offer.media[index]
+    theirs = received_answer.media[index]
+    if theirs.kind != ours.kind or theirs.protocol != ours.protocol:
+        raise SdpError("Answer Does Not Match The Offer")
+    if theirs.port == 0:
+        raise NothingFits("Audio Stream Refused")
+    pairs: list[tuple[Format, Format]] = []
+    used: set[int] = set()
+    for known in theirs.formats:
+        own = counterpart(known, ours.formats)
+        if own is not None and own.payload_type not in used:
+            used.add(own.payload_type)
+            pairs.append((known, own))
+    return _agreed(ours, theirs, pairs)
+
+
+def agreed_as_answerer(received_offer: Description, our_answer: Description) -> Agreed:
+    """What our own answer makes of the peer's offer; `our_answer` is what `answer` gave for it."""
+    index = open_index(our_answer)
+    ours = our_answer.media[index]
+    theirs = received_offer.media[index]
+    pairs: list[tuple[Format, Format]] = []
+    for own in ours.formats:
+        known = counterpart(own, theirs.formats)
+        if known is not None:
+            pairs.append((known, own))
+    return _agreed(ours, theirs, pairs)
+
+
+def bridged_direction(other: Agreed) -> Direction:
+    """What we state on a leg so that it matches the leg it is bridged with.
+
+    What may be sent to the one must be received from the other: B answered recvonly, A is answered recvonly.
+    """
+    return stated_direction(send=other.receive, receive=other.send)
+
+
+def payload_map(from_: Agreed, to: Agreed) -> dict[int, int]:
+    """Payload type that arrives on one leg -> payload type to send on the other, for each codec both have.
+
+    telephone-event is included. A peer that sends with its own number for a codec, where ours differs (many
+    do), is understood too.
+    """
+    mapped: dict[int, int] = {}
+    also: list[tuple[int, int]] = []
+    for known, received_as in zip(from_.formats, from_.receive_types, strict=True):
+        target = counterpart(known, to.formats)
+        if target is not None:
+            mapped.setdefault(received_as, target.payload_type)
+            if known.payload_type != received_as:
+                also.append((known.payload_type, target.payload_type))
+    for number, target_number in also:
+        if number not in from_.receive_types:
+            mapped.setdefault(number, target_number)
+    return mapped
+
+
+def clock_rates(agreed: Agreed) -> dict[int, int]:
+    """The RTP clock rate in Hz of each payload type that may arrive on a leg."""
+    rates = {known.payload_type: known.clock_rate for known in agreed.formats}
+    for known, number in zip(agreed.formats, agreed.receive_types, strict=True):
+        rates[number] = known.clock_rate
+    return rates
+
+
+def renewed(ours: Description, current: Agreed, direction: Direction) -> Description:
+    """A new offer on a leg whose last description from us is `ours`: hold, resume or refresh (RFC 3264 §8).
+
+    The same streams in the same order, our numbers for the codecs (§8.3.2), those agreed on and no others,
+    and the next version.
+    """
+    index = open_index(ours)
+    streams = list(ours.media)
+    last = streams[index]
+    by_number = {known.payload_type: known for known in last.formats}
+    kept = tuple([by_number[number] for number in current.receive_types if number in by_number])
+    streams[index] = replace(
+        last, formats=kept, tokens=tuple([str(known.payload_type) for known in kept]), direction=direction
+    )
+    origin = replace(ours.origin, version=ours.origin.version + 1)
+    return replace(ours, origin=origin, media=tuple(streams))
+
+
+def change(
+    previous: Description, offered: Description, current: Agreed
+) -> Literal["none", "direction", "other"]:
+    """What a peer's new offer changes of its `previous` description, by which `current` was agreed.
+
+    "none": nothing that matters; the version alone, the order or number of codecs, refused streams do not.
+    "direction": hold or resume only, by attribute or by an address of 0.0.0.0; after the latter the address
+    that comes back may be a new one. "other": anything else. An offer that no longer lists codecs which were
+    agreed on but are not in use counts as "none" or "direction": the answer leaves them out.
+    """
+    before_index = _current_index(previous, current)
+    after_index = _current_index(offered, current)
+    if before_index is None or before_index != after_index or len(offered.media) < len(previous.media):
+        return "other"
+    before = previous.media[before_index]
+    after = offered.media[before_index]
+    same_place = after.port == before.port and _same_host(before, after, current)
+    if not same_place or not _keeps_formats(before, after, current):
+        return "other"
+    return "none" if stated(before) == stated(after) else "direction"
+
+
+def _same_host(before: Media, after: Media, current: Agreed) -> bool:
+    if after.connection == before.connection or after.connection in UNSPECIFIED:
+        return True
+    if before.connection not in UNSPECIFIED:
+        return False
+    known = current.remote[0]
+    return known in UNSPECIFIED or known == literal(after.connection or "")
+
+
+def _keeps_formats(before: Media, after: Media, current: Agreed) -> bool:
+    """Whether codec and telephone-event in use keep their numbers, and the codec its parameters."""
+    codec = current.codec
+    now = _listed(codec, after)
+    then = _listed(codec, before)
+    if now is None or (then is not None and then.fmtp != now.fmtp):
+        return False
+    return current.telephone_event is None or _listed(current.telephone_event, after) is not None
+
+
+def _listed(wanted: Format, media: Media) -> Format | None:
+    """The format of the stream with this number, if it is the same codec."""
+    for known in media.formats:
+        if known.payload_type == wanted.payload_type:
+            return known if same_codec(known, wanted) else None
+    return None
+
+
+def _current_index(description: Description, current: Agreed) -> int | None:
+    """Which stream the agreement is about: the first that has one of its codecs."""
+    codecs = [known for known in current.formats if known.is_codec]
+    for index, media in enumerate(description.media):
+        if usable(media) and any(counterpart(known, media.formats) is not None for known in codecs):
+            return index
+    return None
+
+
+def _passes(known: Format, names: frozenset[str] | None) -> bool:
+    """Whether a format may pass. RED never: its parameters name payload types of its own leg (RFC 2198)."""
+    encoding = known.encoding
+    return encoding != REDUNDANCY and (names is None or encoding in names or encoding == TELEPHONE_EVENT)
+
+
+def _choose(offered: Sequence[Format], wanted: Sequence[Format] | None) -> tuple[Format, ...]:
+    """The formats of an answer, numbered as offered; empty when there is no codec among them."""
+    chosen: dict[int, Format] = {}
+    if wanted is None:
+        chosen = {known.payload_type: known for known in offered if known.encoding != REDUNDANCY}
+    else:
+        for known in wanted:
+            match = counterpart(known, offered)
+            if match is not None and match.payload_type not in chosen and match.encoding != REDUNDANCY:
+                number = match.payload_type
+                chosen[number] = known if known.payload_type == number else known.numbered(number)
+    formats = tuple(chosen.values())
+    for known in formats:
+        if known.is_codec:
+            return formats
+    return ()
+
+
+def _stream(
+    local: LocalMedia,
+    formats: tuple[Format, ...],
+    direction: Direction,
+    ptime: int | None,
+    max_ptime: int | None,
+) -> Media:
+    tokens = tuple([str(known.payload_type) for known in formats])
+    return Media("audio", local.port, PROTOCOL, tokens, formats, local.address, direction, ptime, max_ptime)
+
+
+def _ours(local: LocalMedia, origin: LocalOrigin, media: tuple[Media, ...]) -> Description:
+    """A description that shows our address and nobody's name."""
+    address = local.address
+    return Description(Origin("-", origin.session_id, origin.version, address), media, address)
+
+
+def _agreed(ours: Media, theirs: Media, pairs: Sequence[tuple[Format, Format]]) -> Agreed:
+    """The agreement of two streams; `pairs` has each format as (the peer's, ours), in order of preference."""
+    codec = next((known for known, _ in pairs if known.is_codec), None)
+    host = literal(theirs.connection or "")
+    if codec is None:
+        raise NothingFits("No Common Codec")
+    if host is None:
+        raise NothingFits("Media Address Is Not A Unicast IP Address")
+    event: Format | None = None
+    for known, _ in pairs:
+        if known.encoding == TELEPHONE_EVENT and (event is None or known.clock_rate == codec.clock_rate):
+            event = known
+            if known.clock_rate == codec.clock_rate:
+                break
+    own = ours.direction
+    their = stated(theirs)
+    return Agreed(
+        (host, theirs.port),
+        tuple([known for known, _ in pairs]),
+        event,
+        sends(own) and receives(their),
+        receives(own) and sends(their),
+        tuple([mine.payload_type for _, mine in pairs]),
+        theirs.ptime,
+    )

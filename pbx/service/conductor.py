@@ -1,0 +1,132 @@
+"""The conductor: stands between the endpoint and the switch, and asks the router for what calls need."""
+
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, assert_never
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from pbx.call.call import Call
+from pbx.call.plan import Plan, Refuse
+from pbx.metrics.metrics import Metrics
+from pbx.registrar.binding import BindingEvent
+from pbx.service.router import Router
+from pbx.service.switch import BindingsChanged, CallEnded, OutcomeNeeded, Output, RouteNeeded, Switch
+from pbx.sip.flow import Flow
+from pbx.sip.framing import FramingError
+from pbx.sip.outputs import Transmit
+
+log = logging.getLogger("pbx")
+
+
+class Conductor:
+    """The core that the endpoint feeds.
+
+    A decision that is made at once is carried out within the same call; one that takes time is carried out
+    when it comes, by `send`. A fault of our own costs the message it happened with, never the service: it is
+    logged with its traceback and counted.
+    """
+
+    def __init__(
+        self,
+        switch: Switch,
+        router: Router,
+        metrics: Metrics,
+        clock: Callable[[], float],
+        send: Callable[[Sequence[Transmit]], None],
+        bindings_changed: Callable[[Sequence[BindingEvent], float], None],
+    ) -> None:
+        self._switch = switch
+        self._router = router
+        self._metrics = metrics
+        self._clock = clock
+        self._send = send
+        self._bindings_changed = bindings_changed
+        self.faults = 0
+
+    # -- the endpoint's side ---------------------------------------------------------------------------------
+
+    def receive(self, data: bytes, flow: Flow, now: float) -> Sequence[Transmit]:
+        """One message from the wire."""
+        return self._guarded(lambda: self._switch.receive(data, flow, now), now)
+
+    def receive_unframed(self, error: FramingError, flow: Flow, now: float) -> Sequence[Transmit]:
+        """A stream that cannot be read on."""
+        return self._guarded(lambda: self._switch.receive_unframed(error, flow, now), now)
+
+    def transport_failed(self, flow: Flow, now: float) -> Sequence[Transmit]:
+        """Nothing can be sent along `flow`."""
+        return self._guarded(lambda: self._switch.transport_failed(flow, now), now)
+
+    def flow_closed(self, flow: Flow, now: float) -> Sequence[Transmit]:
+        """A stream is gone."""
+        return self._guarded(lambda: self._switch.flow_closed(flow, now), now)
+
+    def next_deadline(self) -> float | None:
+        """When something is due."""
+        return self._switch.next_deadline()
+
+    def woke(self, late_s: float) -> None:
+        """How late the reactor was."""
+        self._metrics.loop_late(late_s)
+
+    def handle_timer(self, now: float) -> Sequence[Transmit]:
+        """Do what is due."""
+        return self._guarded(lambda: self._switch.handle_timer(now), now)
+
+    # -- the operator's side ---------------------------------------------------------------------------------
+
+    def hang_up(self, call_id: str) -> None:
+        """End a call."""
+        now = self._clock()
+        self._send(self._guarded(lambda: self._switch.hang_up(call_id, now), now))
+
+    # -- carrying out ----------------------------------------------------------------------------------------
+
+    def _guarded(self, act: Callable[[], Sequence[Output]], now: float) -> list[Transmit]:
+        sent: list[Transmit] = []
+        try:
+            self._carry_out(act(), now, sent)
+        except Exception:
+            self.faults += 1
+            log.exception("a fault of our own; the message it happened with is lost")
+        return sent
+
+    def _carry_out(self, outputs: Sequence[Output], now: float, sent: list[Transmit]) -> None:
+        for output in outputs:
+            match output:
+                case Transmit():
+                    sent.append(output)
+                case RouteNeeded(call, routed):
+                    self._ask(call, self._router.route(call, routed, self._clock), now, sent)
+                case OutcomeNeeded(call, outcome, status):
+                    self._ask(call, self._router.follow(call, outcome, status, self._clock), now, sent)
+                case CallEnded(call):
+                    self._router.forget(call)
+                case BindingsChanged(events):
+                    self._bindings_changed(events, now)
+                case _:
+                    assert_never(output)
+
+    def _ask(
+        self, call: Call, question: Coroutine[Deferred[Any], Any, Plan], now: float, sent: list[Transmit]
+    ) -> None:
+        """Carry out the plan at once when it is there at once, else when it comes."""
+        plans: list[Plan] = []
+        answer = Deferred.fromCoroutine(question)
+        answer.addErrback(self._undecided)
+        answer.addCallback(plans.append)
+        if answer.called and plans:
+            self._carry_out(self._switch.route(call, plans[0], now), now, sent)
+        else:
+            answer.addCallback(lambda _: self._decided(call, plans[0]))
+
+    def _decided(self, call: Call, plan: Plan) -> None:
+        now = self._clock()
+        self._send(self._guarded(lambda: self._switch.route(call, plan, now), now))
+
+    def _undecided(self, failure: Failure) -> Plan:
+        self.faults += 1
+        log.error("a decision failed; the call is refused with 500\n%s", failure.getTraceback())
+        return Refuse(500)

@@ -1,0 +1,175 @@
+"""What is going on, for the API, the control socket and the metrics."""
+
+import asyncio
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+
+from pbx.api.models import (
+    CallReport,
+    CallState,
+    LegReport,
+    ListenerReport,
+    PortsReport,
+    RegistrationReport,
+    ServiceState,
+    StatusReport,
+)
+from pbx.call.call import Call
+from pbx.call.leg import Leg
+from pbx.media.plane import MediaPlane
+from pbx.metrics.metrics import Metrics
+from pbx.net.endpoint import Endpoint
+from pbx.service.clock import Clock
+from pbx.service.conductor import Conductor
+from pbx.service.router import Router
+from pbx.service.switch import Switch
+
+VERSION = "0.1.0"
+
+_STATES: Mapping[str, CallState] = {
+    "deciding": "routing",
+    "dialling": "ringing",
+    "talking": "answered",
+    "echoing": "answered",
+    "ending": "ending",
+    "ended": "ending",
+}
+
+
+class Reports:
+    """Reads the machines; changes nothing but what `hang_up` is asked to."""
+
+    def __init__(
+        self,
+        domain: str,
+        switch: Switch,
+        router: Router,
+        conductor: Conductor,
+        media: MediaPlane,
+        endpoint: Endpoint,
+        clock: Clock,
+    ) -> None:
+        self._domain = domain
+        self._switch = switch
+        self._router = router
+        self._conductor = conductor
+        self._media = media
+        self._endpoint = endpoint
+        self._clock = clock
+        self._started_at = clock.now()
+        self.listeners: list[ListenerReport] = []
+        self.state: ServiceState = "starting"
+
+    def status(self) -> StatusReport:
+        """The service at a glance."""
+        switch = self._switch
+        return StatusReport(
+            version=VERSION,
+            state=self.state,
+            domain=self._domain,
+            uptime_seconds=round(self._clock.now() - self._started_at, 3),
+            listeners=self.listeners,
+            generation=self._router.generation.number,
+            calls=len(switch.calls),
+            legs=switch.legs,
+            transactions=len(switch.layer),
+            dialogs=len(switch.dialogs),
+            registrations=len(switch.registrar),
+            connections=self._endpoint.connections,
+            tasks=tasks(),
+            media_ports=PortsReport(in_use=self._media.ports_in_use, limit=self._media.ports_total),
+        )
+
+    def calls(self) -> Iterator[CallReport]:
+        """The calls, oldest first."""
+        for call in list(self._switch.calls.values()):
+            yield self._call(call)
+
+    def registrations(self) -> Iterator[RegistrationReport]:
+        """The bindings that are alive."""
+        now = self._clock.now()
+        for binding in self._switch.registrar.all_bindings(now):
+            host, port = binding.flow.remote
+            yield RegistrationReport(
+                user=binding.user,
+                contact=str(binding.contact),
+                transport=binding.flow.transport,
+                address=f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+                expires_in_seconds=round(binding.expires_at - now, 1),
+                q=binding.q,
+                instance=binding.instance,
+                user_agent=binding.user_agent,
+            )
+
+    def hang_up(self, call_id: str) -> bool:
+        """Begin to end a call; False when there is none of this id."""
+        if call_id not in self._switch.calls:
+            return False
+        self._conductor.hang_up(call_id)
+        return True
+
+    def observe(self, metrics: Metrics) -> None:
+        """Have the gauges read from their owners at each scrape."""
+        switch, media = self._switch, self._media
+        metrics.observe("pbx_calls_active", lambda: len(switch.calls))
+        metrics.observe("pbx_legs_active", lambda: switch.legs)
+        metrics.observe("pbx_transactions_active", lambda: len(switch.layer))
+        metrics.observe("pbx_dialogs_active", lambda: len(switch.dialogs))
+        metrics.observe("pbx_registrations_active", lambda: len(switch.registrar))
+        metrics.observe("pbx_media_ports_in_use", lambda: media.ports_in_use)
+        metrics.observe("pbx_media_ports_limit", lambda: media.ports_total)
+        metrics.observe("pbx_connections_active", lambda: self._endpoint.connections)
+        metrics.observe("pbx_tasks_active", tasks)
+        metrics.observe("pbx_uptime_seconds", lambda: self._clock.now() - self._started_at)
+        metrics.observe_counts("pbx_transactions_dropped", self._dropped)
+
+    def _dropped(self) -> Mapping[str, int]:
+        counted = asdict(self._switch.layer.counters)
+        return {name.replace("_", "-"): number for name, number in counted.items()}
+
+    def _call(self, call: Call) -> CallReport:
+        record = call.record
+        now = self._clock.now()
+        verdict = self._router.verdict(record.id)
+        caller = verdict.call.caller if verdict is not None else None
+        return CallReport(
+            id=record.id,
+            state=_STATES[call.state],
+            caller=record.caller,
+            caller_name=caller.name if caller is not None else "",
+            called=record.called,
+            source=record.source,
+            started_at=self._at(record.started_at),
+            answered_at=None if record.answered_at is None else self._at(record.answered_at),
+            duration_seconds=round(now - record.started_at, 3),
+            legs=[self._leg(leg, incoming=leg is call.caller) for leg in call.legs],
+        )
+
+    def _leg(self, leg: Leg, *, incoming: bool) -> LegReport:
+        audio = leg.audio
+        statistics = None if audio.row is None else self._media.statistics(audio.row)
+        return LegReport(
+            id=leg.session.call_id if not incoming else "",
+            direction="in" if incoming else "out",
+            state=str(leg.session.state),
+            peer=leg.label,
+            codec=None if audio.agreed is None else audio.agreed.codec.encoding,
+            packets_received=None if statistics is None else statistics.received.packets,
+            packets_sent=None if statistics is None else statistics.sent.packets,
+            packets_lost=None if statistics is None else statistics.received.lost,
+            jitter_ms=None if statistics is None else statistics.received.jitter_ms,
+        )
+
+    def _at(self, moment: float) -> datetime:
+        return self._clock.wall() - timedelta(seconds=self._clock.now() - moment)
+
+
+def tasks() -> int:
+    """Tasks of the event loop and threads of work, those that serve this very question included."""
+    try:
+        running: Sequence[object] = tuple(asyncio.all_tasks())
+    except RuntimeError:
+        running = ()
+    return len(running) + threading.active_count()

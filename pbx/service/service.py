@@ -1,0 +1,336 @@
+"""The service: settings become machines and edges, wired to each other; started, drained, stopped."""
+
+import asyncio
+import gc
+import logging
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReadDescriptor
+from zope.interface import implementer
+
+from pbx.api.app import create_app
+from pbx.api.models import ListenerReport
+from pbx.api.server import HttpServer
+from pbx.call.causes import POLICIES
+from pbx.call.settings import DEFAULT_FORMATS, CallSettings
+from pbx.config.settings import Settings
+from pbx.config.settings import User as UserSettings
+from pbx.dialplan.compiler import load_dialplan
+from pbx.dialplan.generation import Generation
+from pbx.errors import OperatorError
+from pbx.ids import Ids
+from pbx.media.plane import MediaPlane
+from pbx.media.values import MediaSilent, MediaStopped, SourceProven
+from pbx.metrics.metrics import Metrics
+from pbx.net.addresses import Routes
+from pbx.net.endpoint import Endpoint
+from pbx.net.resolver import Resolver
+from pbx.registrar.binding import Binding, BindingEvent, BindingRemoved, RegistrarLimits
+from pbx.registrar.registrar import Registrar
+from pbx.service.admission import Admission, Trunk, User
+from pbx.service.clock import Clock
+from pbx.service.conductor import Conductor
+from pbx.service.counting import Counting
+from pbx.service.destinations import DEFAULT_PORT, Destinations
+from pbx.service.network import OwnAddress
+from pbx.service.reports import VERSION, Reports
+from pbx.service.router import Router
+from pbx.service.screening import DIALOG_ALLOW, PRODUCT
+from pbx.service.switch import Switch
+from pbx.sip.authentication import Authenticator
+from pbx.sip.digest import Algorithm, Ha1
+from pbx.sip.timers import Timers
+from pbx.sip.transactions import TransactionLayer
+from pbx.store.database import Store
+from pbx.store.journal import BindingJournal
+
+log = logging.getLogger("pbx")
+
+CONTROL_SOCKET = "pbx.sock"
+
+_ALGORITHMS: dict[str, Algorithm] = {"md5": "MD5", "sha-256": "SHA-256"}
+_DRAIN_STEP_S = 0.2
+# Objects that live as long as the service are taken out of the collector's sight after the start; what a
+# call leaves behind dies by reference count, so full collections can be rare.
+_GC_THRESHOLDS = (50_000, 50, 100)
+
+
+@implementer(IReadDescriptor)
+class _MediaEvents:
+    """The media plane's event descriptor, as the reactor watches it."""
+
+    def __init__(self, descriptor: int, read: Callable[[], None]) -> None:
+        self._descriptor = descriptor
+        self._read = read
+
+    def fileno(self) -> int:
+        """The eventfd."""
+        return self._descriptor
+
+    def doRead(self) -> None:
+        """Something happened."""
+        self._read()
+
+    def connectionLost(self, reason: object) -> None:
+        """The reactor lets go of it."""
+
+    def logPrefix(self) -> str:
+        """Names it in the reactor's log."""
+        return "media"
+
+
+class Service:
+    """One PBX. `await start()` returns when calls are taken; `await stop()` when nothing is left."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        reactor: Any,
+        *,
+        clock: Clock,
+        random_bytes: Callable[[int], bytes] = os.urandom,
+        progress: Callable[[str], None] = log.info,
+        failed: Callable[[str], None] = log.critical,
+    ) -> None:
+        self._settings = settings
+        self._reactor = reactor
+        self._clock = clock
+        self._progress = progress
+        self._failed = failed
+        self._generation = _load(settings, 1)
+        settings.directories.state.mkdir(parents=True, exist_ok=True)
+        ids = Ids(random_bytes)
+        users = {name: User(user.name, user.caller_id) for name, user in settings.users.items()}
+        trunks = {name: _trunk(name, settings) for name in settings.trunks}
+        self.metrics = Metrics(trunks)
+        self.endpoint = Endpoint(reactor, _routes(settings), settings.sip.max_connections)
+        own = OwnAddress(self.endpoint)
+        sip = settings.sip
+        timers = Timers(sip.t1, sip.t2, sip.t4, sip.timer_c)
+        self.media = MediaPlane(
+            ports=settings.media.ports.ports,
+            threads=settings.media.threads,
+            pool=settings.media.pool,
+            rtp_timeout=settings.media.rtp_timeout,
+            relay=settings.media.relay,
+            progress=progress,
+        )
+        limits = settings.registrar
+        self.registrar = Registrar(
+            RegistrarLimits(
+                int(limits.min_expires),
+                int(limits.max_expires),
+                int(limits.default_expires),
+                limits.max_contacts,
+                limits.max_bindings,
+            )
+        )
+        secrets = {name: _ha1(name, user, settings.domain) for name, user in settings.users.items()}
+        authenticator = Authenticator(
+            settings.domain,
+            secrets.get,
+            ids,
+            random_bytes(32),
+            algorithms=[_ALGORITHMS[name] for name in settings.digest],
+        )
+        self.metrics.observe("pbx_nonces_active", lambda: authenticator.nonces_remembered)
+        self.switch = Switch(
+            layer=TransactionLayer(
+                timers, ids, max_transactions=settings.sip.max_transactions, sent_by=own.sent_by
+            ),
+            registrar=self.registrar,
+            admission=Admission(
+                settings.domain,
+                users,
+                list(trunks.values()),
+                authenticator,
+                self.endpoint,
+                {
+                    name: [_ALGORITHMS[each] for each in user.digest]
+                    for name, user in settings.users.items()
+                    if user.digest
+                },
+            ),
+            network=self.endpoint,
+            own=own,
+            media=self.media,
+            settings=CallSettings(
+                timers,
+                DIALOG_ALLOW,
+                PRODUCT,
+                POLICIES[settings.policy.final_codes],
+                DEFAULT_FORMATS,
+                settings.codecs,
+            ),
+            ids=ids,
+            observer=Counting(self.metrics),
+            wall_clock=clock.wall,
+            max_calls=settings.limits.calls,
+        )
+        destinations = Destinations(
+            settings.domain, users, trunks, self.registrar, self.endpoint, own, settings.ring
+        )
+        self.router = Router(self._generation, destinations, Resolver(reactor).resolve)
+        self.conductor = Conductor(
+            self.switch, self.router, self.metrics, clock.now, self.endpoint.carry_out, self._bindings_changed
+        )
+        self.reports = Reports(
+            settings.domain, self.switch, self.router, self.conductor, self.media, self.endpoint, clock
+        )
+        self.reports.observe(self.metrics)
+        self._journal: BindingJournal | None = None
+        self._store: Store | None = None
+        self._servers: list[HttpServer] = []
+        self._media_events: _MediaEvents | None = None
+
+    # -- life ------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Bind, compile what has to be compiled, restore bindings, and take calls. Raises OperatorError."""
+        settings = self._settings
+        for listener in settings.listen:
+            if listener.scheme != "http":
+                host, port = self.endpoint.listen(listener.scheme, listener.host, listener.port)
+                self._listens(listener.scheme, host, port)
+        await self._start_http()
+        self.media.start()
+        self._media_events = _MediaEvents(self.media.event_descriptor, self._media_happened)
+        self._reactor.addReader(self._media_events)
+        self._restore()
+        self.endpoint.attach(self.conductor)
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*_GC_THRESHOLDS)
+        self.reports.state = "running"
+
+    async def _start_http(self) -> None:
+        settings = self._settings
+        hosts = [settings.domain, settings.external_address or ""]
+        control = settings.directories.state / CONTROL_SOCKET
+        page = create_app(self.reports, self.metrics, None, version=VERSION, hosts=hosts)
+        full = create_app(self.reports, self.metrics, self.reports, version=VERSION, hosts=hosts)
+        servers = [HttpServer(full, path=control)]
+        servers += [
+            HttpServer(page, host=listener.host, port=listener.port)
+            for listener in settings.listen
+            if listener.scheme == "http"
+        ]
+        for server in servers:
+            await _deferred(server.start())
+            self._servers.append(server)
+            if server is not servers[0]:
+                self._listens("http", *server.address)
+
+    def _listens(self, scheme: str, host: str, port: int) -> None:
+        self.reports.listeners.append(ListenerReport(transport=scheme, host=host, port=port))
+
+    def _restore(self) -> None:
+        """Take back the bindings of the last run, for the users and listeners there are now."""
+        location = self._settings.store
+        location.path.parent.mkdir(parents=True, exist_ok=True)
+        self._store = Store(location.path)
+        self._journal = BindingJournal(self._store, self._reactor, failed=_store_failed)
+        now, epoch = self._clock.now(), self._clock.wall().timestamp()
+        kept: list[Binding] = []
+        gone: list[BindingEvent] = []
+        for binding in self._journal.load(now, epoch):
+            flow = self.endpoint.flow_to(binding.flow.transport, binding.flow.remote)
+            if binding.user in self._settings.users and flow is not None:
+                kept.append(replace(binding, flow=flow))
+            else:
+                gone.append(BindingRemoved(binding, "dropped"))
+        self._journal.record([*gone, *self.registrar.restore(kept, now)], now, epoch)
+
+    async def drain(self, seconds: float) -> None:
+        """Take no new calls, and wait until those that go on have ended, for `seconds` at most."""
+        self.switch.draining = True
+        self.reports.state = "draining"
+        until = self._clock.now() + seconds
+        while self.switch.calls and self._clock.now() < until:
+            await self._pause(_DRAIN_STEP_S)
+        for call_id in list(self.switch.calls):
+            self.conductor.hang_up(call_id)
+        if self.switch.calls:
+            await self._pause(_DRAIN_STEP_S)
+
+    async def stop(self) -> None:
+        """Close everything, in the order that lets nothing be asked of what is closed."""
+        for server in self._servers:
+            await _deferred(server.stop())
+        await self.endpoint.stop()
+        if self._media_events is not None:
+            self._reactor.removeReader(self._media_events)
+            self.media.stop()
+        if self._journal is not None:
+            await self._journal.stop()
+        if self._store is not None:
+            self._store.close()
+
+    def reload(self) -> str:
+        """Load the dialplan anew; running calls keep theirs. With OperatorError nothing has changed."""
+        generation = _load(self._settings, self.router.generation.number + 1)
+        self.router.generation = generation
+        return f"dialplan {self._settings.dialplan} is generation {generation.number} now"
+
+    def _pause(self, seconds: float) -> Deferred[None]:
+        done: Deferred[None] = Deferred()
+        self._reactor.callLater(seconds, done.callback, None)
+        return done
+
+    # -- what happens ----------------------------------------------------------------------------------------
+
+    def _bindings_changed(self, events: Sequence[BindingEvent], now: float) -> None:
+        for event in events:
+            match event:
+                case BindingRemoved(_, cause):
+                    self.metrics.registration(cause)
+                case _:
+                    self.metrics.registration(type(event).__name__.removeprefix("Binding").lower())
+        if self._journal is not None:
+            self._journal.record(events, now, self._clock.wall().timestamp())
+
+    def _media_happened(self) -> None:
+        for event in self.media.events():
+            match event:
+                case MediaSilent(leg):
+                    for call in list(self.switch.calls.values()):
+                        if any(each.audio.row == leg for each in call.legs):
+                            self.conductor.hang_up(call.record.id)
+                case MediaStopped(reason):
+                    self._failed(f"the media thread ended: {reason}")
+                case SourceProven():
+                    pass
+
+
+def _load(settings: Settings, number: int) -> Generation:
+    return load_dialplan(settings.dialplan, settings.known, number)
+
+
+def _routes(settings: Settings) -> Routes:
+    return Routes(settings.external_address)
+
+
+def _trunk(name: str, settings: Settings) -> Trunk:
+    trunk = settings.trunks[name]
+    addresses = () if trunk.inbound is None else trunk.inbound.addresses
+    return Trunk(name, trunk.host.host, trunk.host.port or DEFAULT_PORT, trunk.transport, addresses)
+
+
+def _ha1(name: str, user: UserSettings, realm: str) -> Ha1:
+    if user.password is not None:
+        return Ha1.from_password(name, realm, user.password.get_secret_value())
+    assert user.ha1 is not None  # the settings demand one of the two
+    return Ha1(md5=user.ha1.of("md5") or "", sha_256=user.ha1.of("sha-256") or "")
+
+
+def _deferred(coroutine: Any) -> Deferred[Any]:
+    """A coroutine of asyncio's world as something to await in Twisted's."""
+    return Deferred.fromFuture(asyncio.ensure_future(coroutine))
+
+
+def _store_failed(error: OperatorError) -> None:
+    log.error("%s", error)

@@ -1,0 +1,431 @@
+"""The switch: the user agent core behind all sockets (RFC 3261 §5, "UAC core", "UAS core").
+
+Pure: bytes, verdicts and due times in; bytes to send and questions out. It joins the transaction layer, the
+registrar, the dialogs of all calls and the media plane; the edge gives it the network and the dialplan.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, assert_never
+
+from pbx.call import outputs as from_call
+from pbx.call.audio import Audio
+from pbx.call.call import Call
+from pbx.call.causes import Outcome
+from pbx.call.leg import Leg
+from pbx.call.media import Media
+from pbx.call.plan import Plan
+from pbx.call.record import CallRecord
+from pbx.call.settings import CallSettings
+from pbx.deadlines import Deadlines
+from pbx.dialplan.call import Call as RoutedCall
+from pbx.errors import PeerError
+from pbx.ids import Ids
+from pbx.registrar.binding import BindingEvent
+from pbx.registrar.registrar import Registrar
+from pbx.sdp.description import parse as parse_sdp
+from pbx.service.admission import Admission, Source
+from pbx.service.counting import Counting
+from pbx.service.network import Network, OwnAddress
+from pbx.service.screening import ALLOW, DIALOG_ALLOW, PRODUCT, screen
+from pbx.sip import outputs as from_layer
+from pbx.sip import session_events as from_session
+from pbx.sip.authentication import Challenge
+from pbx.sip.dialog import DialogId, received_id
+from pbx.sip.flow import Flow, Transport
+from pbx.sip.framing import FramingError
+from pbx.sip.malformed import MalformedMessage
+from pbx.sip.message import Request, Response, parse, respond, validate_request, validate_response
+from pbx.sip.outputs import Transmit
+from pbx.sip.session import InviteSession
+from pbx.sip.session_messages import SDP, refusal
+from pbx.sip.transaction import ServerTransaction
+from pbx.sip.transactions import TransactionLayer
+
+# RFC 3261 §18.1.1: a request within 200 bytes of the path MTU goes by a congestion controlled transport.
+_LARGE_BYTES = 1300
+# Below this many octets of body no request of ours comes near that size.
+_LARGE_BODY_BYTES = 500
+
+
+@dataclass(slots=True)
+class RouteNeeded:
+    """A new call waits for a decision: give it with `Switch.route`."""
+
+    call: Call
+    routed: RoutedCall
+
+
+@dataclass(slots=True)
+class OutcomeNeeded:
+    """A call's plan came to nothing: give what follows, or refuse it with `status`, with `Switch.route`."""
+
+    call: Call
+    outcome: Outcome
+    status: int
+
+
+@dataclass(slots=True)
+class BindingsChanged:
+    """Bindings were added, refreshed or removed."""
+
+    events: Sequence[BindingEvent]
+
+
+@dataclass(slots=True)
+class CallEnded:
+    """A call is over; nothing more will be asked for it."""
+
+    call: Call
+
+
+Output = Transmit | RouteNeeded | OutcomeNeeded | CallEnded | BindingsChanged
+
+
+class Switch:
+    """All state of the signalling side; `legs`, `calls` and `dialogs` are bounded by `max_calls`."""
+
+    def __init__(
+        self,
+        *,
+        layer: TransactionLayer,
+        registrar: Registrar,
+        admission: Admission,
+        network: Network,
+        own: OwnAddress,
+        media: Media,
+        settings: CallSettings,
+        ids: Ids,
+        observer: Counting,
+        wall_clock: "WallClock",
+        max_calls: int,
+    ) -> None:
+        self.layer = layer
+        self.registrar = registrar
+        self.calls: dict[str, Call] = {}
+        self.dialogs: dict[DialogId, Leg] = {}
+        self.legs = 0
+        self.draining = False
+        self._admission = admission
+        self._network = network
+        self._own = own
+        self._media = media
+        self._settings = settings
+        self._ids = ids
+        self._observer = observer
+        self._wall_clock = wall_clock
+        self._max_calls = max_calls
+        self._deadlines: Deadlines[Leg | Call] = Deadlines()
+
+    # -- from the edge ---------------------------------------------------------------------------------------
+
+    def receive(self, data: bytes, flow: Flow, now: float) -> list[Output]:
+        """One message from the wire."""
+        out: list[Output] = []
+        try:
+            message = parse(data)
+            if isinstance(message, Request):
+                self._observer.received(message.method, flow.transport)
+                validate_request(message)
+            else:
+                self._observer.answered(message.status, flow.transport)
+                validate_response(message)
+        except MalformedMessage as fault:
+            self._malformed(fault, flow, now, out)
+            return out
+        self._handle(self.layer.receive(message, flow, now), now, out)
+        return out
+
+    def receive_unframed(self, error: FramingError, flow: Flow, now: float) -> list[Output]:
+        """A stream that cannot be read on: answer what can be answered, then it is closed."""
+        out: list[Output] = []
+        self._malformed(error.fault, flow, now, out)
+        return out
+
+    def transport_failed(self, flow: Flow, now: float) -> list[Output]:
+        """Nothing can be sent along `flow`."""
+        out: list[Output] = []
+        self._handle(self.layer.transport_failed(flow, now), now, out)
+        return out
+
+    def flow_closed(self, flow: Flow, now: float) -> list[Output]:
+        """A stream is gone, and with it the bindings that were reached by it (RFC 5626 §5.3)."""
+        out = self.transport_failed(flow, now)
+        self._bindings(self.registrar.flow_closed(flow, now), out)
+        return out
+
+    def route(self, call: Call, plan: Plan, now: float) -> list[Output]:
+        """Carry out what was decided for a call."""
+        out: list[Output] = []
+        self._from_call(call, call.route(plan, now), now, out)
+        return out
+
+    def hang_up(self, call_id: str, now: float) -> list[Output]:
+        """End a call; one that is gone already is no error."""
+        out: list[Output] = []
+        call = self.calls.get(call_id)
+        if call is not None:
+            self._from_call(call, call.hang_up(now), now, out)
+        return out
+
+    def next_deadline(self) -> float | None:
+        """The earliest due time of everything here."""
+        earliest: float | None = None
+        for due in (self.layer.next_deadline(), self._deadlines.next(), self.registrar.next_deadline()):
+            if due is not None and (earliest is None or due < earliest):
+                earliest = due
+        return earliest
+
+    def handle_timer(self, now: float) -> list[Output]:
+        """Do what is due."""
+        out: list[Output] = []
+        self._handle(self.layer.handle_timer(now), now, out)
+        for due, _ in self._deadlines.expire(now):
+            if isinstance(due, Leg):
+                self._from_session(due, due.session.handle_timer(now), now, out)
+            else:
+                self._from_call(due, due.handle_timer(now), now, out)
+        self._bindings(self.registrar.handle_timer(now), out)
+        return out
+
+    # -- from the transaction layer --------------------------------------------------------------------------
+
+    def _handle(self, outputs: Iterable[from_layer.Output], now: float, out: list[Output]) -> None:
+        for output in outputs:
+            match output:
+                case Transmit():
+                    out.append(output)
+                case from_layer.ResponseReceived(user, transaction, response):
+                    if isinstance(user, Leg):
+                        session = user.session
+                        self._from_session(
+                            user, session.receive_response(transaction, response, now), now, out
+                        )
+                case from_layer.RequestReceived(transaction, request, flow):
+                    self._request(transaction, request, flow, now, out)
+                case from_layer.AckReceived(request, flow):
+                    leg = self.dialogs.get(received_id(request))
+                    if leg is None:
+                        self._observer.dropped("no-dialog", flow.transport)
+                    else:
+                        self._from_session(leg, leg.session.receive_ack(request, now), now, out)
+                case from_layer.CancelReceived(transaction):
+                    user = transaction.user
+                    if isinstance(user, Leg):
+                        self._from_session(user, user.session.receive_cancel(now), now, out)
+                case from_layer.TransactionFailed(user, failed, cause):
+                    if isinstance(user, Leg):
+                        events = user.session.transaction_failed(failed, cause, now)
+                        self._from_session(user, events, now, out)
+                case from_layer.ResponseUndelivered(transaction):
+                    user = transaction.user
+                    if isinstance(user, Leg):
+                        events = user.session.response_undelivered(transaction, now)
+                        self._from_session(user, events, now, out)
+                case _:
+                    assert_never(output)
+
+    def _malformed(self, fault: MalformedMessage, flow: Flow, now: float, out: list[Output]) -> None:
+        """Answer what can be answered, statelessly; the rest is dropped (RFC 3261 §8.2, §18.3)."""
+        self._observer.malformed(flow.transport)
+        if fault.request is None:
+            self._observer.dropped("malformed", flow.transport)
+            return
+        self._handle(self.layer.refuse(fault.request, flow, fault.status, fault.reason), now, out)
+
+    def _request(
+        self, transaction: ServerTransaction, request: Request, flow: Flow, now: float, out: list[Output]
+    ) -> None:
+        try:
+            if request.to.tag is not None:
+                leg = self.dialogs.get(received_id(request))
+                if leg is None:
+                    raise PeerError(481, "")
+                transaction.user = leg
+                self._from_session(leg, leg.session.receive_request(transaction, request, now), now, out)
+                return
+            screen(request)
+            match request.method:
+                case "INVITE":
+                    response = self._invite(transaction, request, flow, now, out)
+                case "REGISTER":
+                    response = self._register(request, flow, now, out)
+                case _:
+                    response = respond(request, 200, to_tag=self._ids.tag(), headers=_CAPABILITIES)
+        except PeerError as error:
+            response = refusal(request, error, self._ids.tag())
+        if response is not None:
+            self._handle(self.layer.respond(transaction, response, now), now, out)
+
+    def _register(self, request: Request, flow: Flow, now: float, out: list[Output]) -> Response:
+        user = self._admission.registering(request, now)
+        if isinstance(user, Challenge):
+            return self._challenge(request, user)
+        if request.to.uri.username != user:
+            raise PeerError(403, "")  # nobody registers for somebody else
+        reply = self.registrar.receive(user, request, flow, now)
+        self._bindings(reply.events, out)
+        return respond(request, reply.status, reply.reason, to_tag=self._ids.tag(), headers=reply.headers)
+
+    def _challenge(self, request: Request, challenge: Challenge) -> Response:
+        self._observer.challenged(challenge.failure)
+        return respond(request, 401, to_tag=self._ids.tag(), headers=challenge.headers)
+
+    # -- new calls -------------------------------------------------------------------------------------------
+
+    def _invite(
+        self, transaction: ServerTransaction, request: Request, flow: Flow, now: float, out: list[Output]
+    ) -> Response | None:
+        """Make a call of an INVITE, or return what refuses it."""
+        source = self._admission.source(request, flow, now)
+        if isinstance(source, Challenge):
+            return self._challenge(request, source)
+        if self.draining or len(self.calls) >= self._max_calls:
+            return respond(request, 503, to_tag=self._ids.tag(), headers=[("retry-after", "5")])
+        offered = parse_sdp(request.body) if request.body else None
+        session = InviteSession.incoming(
+            transaction,
+            request,
+            contact=self._own.contact(flow),
+            ids=self._ids,
+            timers=self._settings.timers,
+            allow=DIALOG_ALLOW,
+            server=PRODUCT,
+        )
+        audio = Audio(self._media, self._own.address(flow), self._ids.number(48))
+        label = source.name if source.caller.user is None else f"user/{source.caller.user}"
+        leg = Leg(session, audio, flow=flow, label=label, trunk=source.trunk, pinned=source.trunk is None)
+        transaction.user = leg
+        called = request.request_uri.username
+        record = CallRecord(self._ids.token(8), source.caller.number, called, source.name, now)
+        call = Call(leg, record, self._settings, self._media, self._ids, offered)
+        call.hops_left = (70 if request.max_forwards is None else request.max_forwards) - 1
+        leg.call = call
+        self.calls[record.id] = call
+        self.legs += 1
+        self._observer.call_started(record)
+        self._from_session(leg, session.trying(now), now, out)
+        out.append(RouteNeeded(call, self._routed(record, source, called, request)))
+        return None
+
+    def _routed(self, record: CallRecord, source: Source, called: str, request: Request) -> RoutedCall:
+        return RoutedCall(
+            record.id,
+            source.caller,
+            called,
+            source.name,
+            self._wall_clock(),
+            source.caller.user,
+            source.trunk,
+            {name: value for name in _SHOWN_TO_HANDLERS if (value := request.get(name)) is not None},
+        )
+
+    # -- from sessions and calls -----------------------------------------------------------------------------
+
+    def _from_session(
+        self, leg: Leg, outputs: Sequence[from_session.SessionOutput], now: float, out: list[Output]
+    ) -> None:
+        call = leg.call
+        assert isinstance(call, Call)
+        if outputs:
+            self._from_call(call, call.receive(leg, outputs, now), now, out)
+        self._arm(leg, leg.session.next_deadline())
+
+    def _from_call(
+        self, call: Call, outputs: Iterable[from_call.CallOutput], now: float, out: list[Output]
+    ) -> None:
+        for output in outputs:
+            match output:
+                case from_call.Signal(leg, signal):
+                    self._signal(leg, signal, now, out)
+                    self._arm(leg, leg.session.next_deadline())
+                case from_call.DecisionNeeded(_, outcome, status):
+                    out.append(OutcomeNeeded(call, outcome, status))
+                case from_call.LegOpened(leg):
+                    self.legs += 1
+                    self._observer.leg_started(leg.trunk)
+                case from_call.LegClosed(leg):
+                    self.legs -= 1
+                    self._arm(leg, leg.session.next_deadline())
+                case from_call.Progressed():
+                    self._observer.call_progressed(call.record)
+                case from_call.Established():
+                    self._observer.call_established(call.record)
+                case from_call.Finished():
+                    self.calls.pop(call.record.id, None)
+                    self._observer.call_finished(call.record)
+                    out.append(CallEnded(call))
+                case _:
+                    assert_never(output)
+        self._arm(call, call.next_deadline())
+
+    def _arm(self, key: Leg | Call, due: float | None) -> None:
+        if due is None:
+            self._deadlines.cancel(key)
+        elif self._deadlines.due(key) != due:
+            self._deadlines.set(key, due)
+
+    def _signal(self, leg: Leg, signal: from_call.SignalOutput, now: float, out: list[Output]) -> None:
+        match signal:
+            case from_session.SendRequest(request, session):
+                flow = self._flow(leg, request)
+                flow, fallback = self._by_size(request, flow)
+                transaction, sent = self.layer.send_request(request, flow, leg, now, fallback=fallback)
+                session.sent(transaction)
+                self._handle(sent, now, out)
+            case from_session.SendAck(request):
+                self._handle(self.layer.send_ack(request, self._flow(leg, request)), now, out)
+            case from_session.SendResponse(transaction, response):
+                self._handle(self.layer.respond(transaction, response, now), now, out)
+            case from_session.CancelRequest(transaction):
+                self._handle(self.layer.cancel(transaction, now), now, out)
+            case from_session.DialogOpened(id):
+                self.dialogs[id] = leg
+            case from_session.DialogClosed(id):
+                self.dialogs.pop(id, None)
+            case _:
+                assert_never(signal)
+
+    def _flow(self, leg: Leg, request: Request) -> Flow:
+        """Where a request goes: the leg's flow, else the first route or the remote target (§12.2.1.1)."""
+        if leg.pinned or request.to.tag is None:
+            return leg.flow
+        routes = request.routes
+        hop = routes[0].uri if routes else request.request_uri
+        near = leg.flow
+        if hop.host == near.remote[0] and (near.reliable or (hop.port or 5060) == near.remote[1]):
+            return near
+        transport: Transport = "tcp" if hop.transport == "tcp" else "udp"
+        # A host that is a name was resolved when the leg was made; its requests stay on that flow.
+        return self._network.flow_to(transport, (hop.host, hop.port or 5060)) or near
+
+    def _by_size(self, request: Request, flow: Flow) -> tuple[Flow, Flow | None]:
+        """A large request goes by TCP, and by UDP after all when TCP is refused (RFC 3261 §18.1.1)."""
+        if flow.reliable or len(request.body) < _LARGE_BODY_BYTES or len(request.encode()) < _LARGE_BYTES:
+            return flow, None
+        stream = self._network.flow_to("tcp", flow.remote)
+        return (flow, None) if stream is None else (stream, flow)
+
+    def _bindings(self, events: Sequence[BindingEvent], out: list[Output]) -> None:
+        if events:
+            out.append(BindingsChanged(events))
+
+
+class WallClock(Protocol):
+    """The time of day."""
+
+    def __call__(self) -> datetime:
+        """Now, with a zone."""
+        ...
+
+
+# What a routing rule or a plugin may look at.
+_SHOWN_TO_HANDLERS = ("user-agent", "subject", "diversion", "p-asserted-identity", "x-pbx-account")
+
+_CAPABILITIES = (
+    ("allow", ALLOW),
+    ("accept", SDP),
+    ("supported", "path"),
+    ("server", PRODUCT),
+)

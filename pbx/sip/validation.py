@@ -1,0 +1,90 @@
+"""Whether a parsed message keeps the rules that everything above relies on (RFC 3261 §8.1.1, §8.2, §20).
+
+Afterwards none of the properties of the message raises, so the machines above need not expect it
+(Content-Length was read when the message was parsed).
+"""
+
+from typing import TYPE_CHECKING, Final
+
+from pbx.errors import PeerError
+from pbx.sip.grammar import malformed
+from pbx.sip.header_names import SINGLES, printed
+from pbx.sip.malformed import MalformedMessage
+
+if TYPE_CHECKING:
+    from pbx.sip.fields import Fields
+    from pbx.sip.message import Request, Response
+
+_REQUIRED: Final = ("via", "from", "to", "call-id", "cseq")
+_OUR_SCHEMES: Final = frozenset({"sip", "sips", "tel"})
+
+
+def answerable(request: "Request") -> "Request | None":
+    """`request` when it may be answered: it is no ACK (§17.1.1.3) and its top Via can be read."""
+    if request.method == "ACK":
+        return None
+    try:
+        _ = request.top_via
+    except PeerError:
+        return None
+    return request
+
+
+def validate_request(request: "Request") -> None:
+    """Raise MalformedMessage unless the request is one that we can act on.
+
+    400: a header missing, doubled or malformed; CSeq with another method (§8.1.1.5); headers in the
+    Request-URI (§19.1.1); more than one Contact in an INVITE (§8.1.1.8), "*" outside REGISTER.
+    416: a Request-URI of an unknown scheme (§8.2.2.1).
+    A missing Max-Forwards, From tag, magic cookie or Contact is accepted: RFC 2543 clients have none.
+    """
+    try:
+        _validate(request)
+        if request.cseq.method != request.method:
+            raise PeerError(400, "CSeq Method Mismatch")
+        uri = request.request_uri
+        if uri.scheme not in _OUR_SCHEMES:
+            raise PeerError(416, "Unsupported URI Scheme")
+        if uri.headers:
+            raise PeerError(400, "Headers in Request-URI")
+        if request.has("contact"):
+            count = len(request.contacts)
+            if not count and request.method != "REGISTER":
+                raise malformed("Contact")  # "*"
+            if count != 1 and request.method == "INVITE":
+                raise PeerError(400, "More Than One Contact")
+    except PeerError as error:
+        raise MalformedMessage(error.status, error.reason, answerable(request)) from error
+
+
+def validate_response(response: "Response") -> None:
+    """Raise MalformedMessage, without a request, unless the response is one that we can act on."""
+    try:
+        _validate(response)
+        _ = response.contacts
+    except PeerError as error:
+        raise MalformedMessage(error.status, error.reason) from error
+
+
+def _validate(message: "Fields") -> None:
+    names = message._names
+    present = set(names)
+    for name in _REQUIRED:
+        if name not in present:
+            raise PeerError(400, f"Missing {printed(name)}")
+    if len(present) != len(names):
+        for name in SINGLES:
+            if names.count(name) > 1:
+                raise PeerError(400, f"More Than One {printed(name)}")
+    _ = message.vias, message.from_, message.to, message.cseq, message.call_id
+    _ = message.max_forwards
+    if "contact" in present:
+        _ = message.contacts
+    if "route" in present:
+        _ = message.routes
+    if "record-route" in present:
+        _ = message.record_routes
+    if "expires" in present:
+        _ = message.expires
+    if "content-type" in present:
+        _ = message.content_type

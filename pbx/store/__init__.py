@@ -1,0 +1,1 @@
+"""What outlives the process: SQLite, its schema, and the thread that writes to it."""

@@ -1,0 +1,156 @@
+"""The SQLite file: opening, its schema and its migrations. Synchronous; one thread at a time uses it."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from pbx.errors import OperatorError
+
+# "pbx" and a zero octet: tells our file from another program's (PRAGMA application_id).
+APPLICATION_ID = 0x70627800
+
+# One entry for each version of the schema, each a list of statements; entries are added, never changed.
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        """
+        CREATE TABLE binding (
+            user TEXT NOT NULL,
+            key TEXT NOT NULL,
+            contact TEXT NOT NULL,
+            parameters TEXT NOT NULL,
+            q REAL NOT NULL,
+            instance TEXT NOT NULL,
+            reg_id INTEGER NOT NULL,
+            path TEXT NOT NULL,
+            transport TEXT NOT NULL,
+            local_host TEXT NOT NULL,
+            local_port INTEGER NOT NULL,
+            remote_host TEXT NOT NULL,
+            remote_port INTEGER NOT NULL,
+            call_id TEXT NOT NULL,
+            cseq INTEGER NOT NULL,
+            user_agent TEXT NOT NULL,
+            expires_epoch REAL NOT NULL,
+            PRIMARY KEY (user, key)
+        ) WITHOUT ROWID
+        """,
+        "CREATE INDEX binding_expires ON binding (expires_epoch)",
+    ),
+)
+
+_BUSY_SECONDS = 5.0
+
+
+class Store:
+    """An open database. Every failure is an OperatorError of one line that names the file."""
+
+    def __init__(self, path: Path, *, migrations: Sequence[Sequence[str]] = MIGRATIONS) -> None:
+        """Open or create the file, and bring its schema up to date. The directory must exist."""
+        self.path = path
+        self._create()
+        with self._explained():
+            # The thread that writes is not the one that opens: `check_same_thread` would refuse that.
+            connection = sqlite3.connect(
+                path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+        self._connection = connection
+        try:
+            with self._explained():
+                self._prepare(migrations)
+        except OperatorError:
+            connection.close()
+            raise
+
+    def _create(self) -> None:
+        # SQLite itself would make the file readable for everybody; what is in it is nobody else's affair.
+        try:
+            if not self.path.exists():
+                self.path.touch(mode=0o600)
+        except OSError as error:
+            directory = self.path.parent
+            advice = (
+                f"make {directory} writable for the user that runs pbx ({error.strerror})"
+                if directory.is_dir()
+                else f"create the directory {directory}"
+            )
+            raise OperatorError(f"the database {self.path} cannot be used", advice) from error
+
+    def _prepare(self, migrations: Sequence[Sequence[str]]) -> None:
+        execute = self._connection.execute
+        version = self._pragma("user_version")
+        application = self._pragma("application_id")
+        tables = execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if application != APPLICATION_ID and (tables or version or application):
+            raise OperatorError(
+                f"{self.path} is a database of another program", "name another file as `store`"
+            )
+        if version > len(migrations):
+            raise OperatorError(
+                f"{self.path} was written by a newer pbx (schema {version}, here {len(migrations)})",
+                "run that version, or name another file as `store`",
+            )
+        execute("PRAGMA journal_mode = WAL")
+        # With WAL this loses at most the last moments at a power cut, and never the file.
+        execute("PRAGMA synchronous = NORMAL")
+        if version == len(migrations):
+            # An old file may have become unwritable: find out now, not at the first registration.
+            with self.transaction():
+                execute(f"PRAGMA user_version = {version}")
+            return
+        for number, statements in enumerate(migrations[version:], version + 1):
+            with self.transaction():
+                for statement in statements:
+                    execute(statement)
+                execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                execute(f"PRAGMA user_version = {number}")
+
+    def _pragma(self, name: str) -> int:
+        return int(self._connection.execute(f"PRAGMA {name}").fetchone()[0])
+
+    @property
+    def schema_version(self) -> int:
+        """The version of the schema in the file."""
+        return self._pragma("user_version")
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All of what is done inside, or nothing. Raises OperatorError."""
+        with self._explained():
+            connection = self._connection
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                # After some faults (a full disk) SQLite has rolled back by itself.
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise OperatorError(
+                f"the database {self.path} cannot be used", _advice(error, self.path)
+            ) from error
+
+    def close(self) -> None:
+        """Close the file; a second time is no error."""
+        self._connection.close()
+
+
+def _advice(error: sqlite3.Error, path: Path) -> str:
+    code = getattr(error, "sqlite_errorcode", None)
+    primary = code & 0xFF if isinstance(code, int) else None
+    if primary in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}:
+        return f"make {path.parent} and the file writable for the user that runs pbx"
+    if primary in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+        return "another program holds it locked; stop that one first"
+    if primary in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}:
+        return "it is damaged or no SQLite file; move it away and start again"
+    if primary == sqlite3.SQLITE_FULL:
+        return "the disk is full; make room"
+    return str(error)

@@ -1,0 +1,173 @@
+import socket
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Self
+
+import pytest
+
+from pbx.cli.interop.runner import counter_faults
+from pbx.cli.interop.service import (
+    GAUGES,
+    REGISTRATIONS,
+    Numbers,
+    Service,
+    Snapshot,
+    fetch_numbers,
+    free_media_ports,
+    merged,
+    tail,
+)
+from pbx.errors import OperatorError
+
+TEXT = """\
+# HELP pbx_calls_active Calls
+# TYPE pbx_calls_active gauge
+pbx_calls_active 0.0
+pbx_call_failures_total{direction="in",trunk="",cause="busy"} 2.0
+pbx_call_failures_total{direction="out",trunk="",cause="busy"} 3.0
+pbx_call_failures_total{direction="in",trunk="a \\"b\\"",cause="timeout"} 5.0
+"""
+CLEAN = "".join(f"{gauge} 0\n" for gauge in GAUGES)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "value"),
+    [
+        ("pbx_calls_active", 0),
+        ("pbx_call_failures_total", 10),
+        ('pbx_call_failures_total{cause="busy"}', 5),
+        ('pbx_call_failures_total{direction="in", cause="busy"}', 2),
+        ('pbx_call_failures_total{cause="none"}', None),
+        ("pbx_call_failures", None),
+        ("not a name at all", None),
+    ],
+)
+def test_series_are_found_and_summed(wanted: str, value: float | None) -> None:
+    assert Numbers(TEXT).value(wanted) == value
+
+
+def test_counters_that_did_not_change_as_expected() -> None:
+    before, after = Numbers("pbx_a_total 4\n"), Numbers("pbx_a_total 6\npbx_b_total 1\n")
+    right = {"pbx_a_total": (2, 2), "pbx_b_total": (1, 3), "pbx_c_total": (0, 0)}
+    assert counter_faults(right, before, after) == []
+    assert counter_faults({"pbx_a_total": (1, 1)}, before, after) == ["pbx_a_total changed by 2, not by 1"]
+    assert counter_faults({"pbx_b_total": (2, 3)}, before, after) == [
+        "pbx_b_total changed by 1, not by 2 to 3"
+    ]
+    assert counter_faults({"pbx_c_total": (1, 1)}, before, after) == ["/metrics has no pbx_c_total"]
+
+
+def test_settings_are_laid_over_each_other() -> None:
+    base = {"sip": {"t1": "50ms", "t2": "1s"}, "listen": [1, 2], "domain": "a"}
+    over = {"sip": {"t1": "500ms"}, "listen": [3], "media": {"relay": False}}
+    assert merged(base, over) == {
+        "sip": {"t1": "500ms", "t2": "1s"},
+        "listen": [3],
+        "domain": "a",
+        "media": {"relay": False},
+    }
+    assert base["listen"] == [1, 2]
+
+
+def test_the_media_ports_are_a_free_even_range() -> None:
+    first, last = map(int, free_media_ports(16).split("-"))
+    assert first % 2 == 0
+    assert last - first == 15
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", first))
+
+
+class _Page:
+    """A web server with one page of metrics."""
+
+    def __init__(self, text: str, status: int = 200) -> None:
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(status)
+                self.end_headers()
+                self.wfile.write(page.text.encode())
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+                pass
+
+        self.text = text
+        page = self
+        self._server = HTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
+        self.address = f"127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+@pytest.mark.network
+def test_leftovers_are_told_from_the_metrics() -> None:
+    before = Snapshot(Numbers(CLEAN + f"{REGISTRATIONS} 1\n"), {}, 0, 0)
+    with _Page(CLEAN + f"{REGISTRATIONS} 1\n") as page:
+        service = Service({}, page.address)
+        assert service.leftovers(before, 0) == []
+        assert service.leftovers(before, 1) == [f"{REGISTRATIONS} is -1 off what the case expects"]
+        page.text = CLEAN.replace("pbx_legs_active 0", "pbx_legs_active 2") + f"{REGISTRATIONS} 2\n"
+        assert service.leftovers(before, 1) == ["pbx_legs_active is 2"]
+        page.text = CLEAN.replace("pbx_dialogs_active 0\n", "") + f"{REGISTRATIONS} 1\npbx_tasks_active 1\n"
+        assert service.leftovers(before, 0) == [
+            "/metrics has no pbx_dialogs_active",
+            "pbx_tasks_active is +1",
+        ]
+
+
+@pytest.mark.network
+def test_descriptors_and_threads_that_are_left_are_told() -> None:
+    with _Page(CLEAN) as page:
+        service = Service({}, page.address)
+        service.pid = _own_pid()
+        before = Snapshot(Numbers(CLEAN), service.descriptors(), service.threads(), 0)
+        with Path("/dev/null").open("rb"):
+            (left,) = service.leftovers(before, 0)
+        assert left == "1 more descriptors: /dev/null"
+        assert service.leftovers(before, 0) == []
+        waiting = Thread(target=page._thread.join)
+        waiting.start()
+        assert "1 more threads" in service.leftovers(before, 0)
+    waiting.join()
+
+
+def _own_pid() -> int:
+    return int(Path("/proc/self").resolve().name)
+
+
+@pytest.mark.network
+def test_metrics_that_cannot_be_read() -> None:
+    with _Page("", 500) as page, pytest.raises(OperatorError, match="answers 500"):
+        fetch_numbers(page.address)
+    with pytest.raises(OperatorError, match="does not answer"):
+        fetch_numbers(page.address)
+
+
+def test_trouble_in_the_log_counts_from_where_the_case_began(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("Traceback (most recent call last)\n")
+    service = Service({}, None, log)
+    size = log.stat().st_size
+    assert service.trouble(0) == ["Traceback (most recent call last)"]
+    with log.open("a") as file:
+        file.write("all is well\n[-] Unhandled error in Deferred:\n")
+    assert service.trouble(size) == ["[-] Unhandled error in Deferred:"]
+
+
+def test_the_tail_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("".join(f"{number}\n" for number in range(30)))
+    assert tail(tmp_path / "a", 3) == "27\n28\n29"
+    assert tail(tmp_path / "b") == ""
+
+
+def test_a_pbx_that_does_not_start_is_said_in_a_message(tmp_path: Path) -> None:
+    with pytest.raises(OperatorError, match="the PBX did not start"):
+        Service.start({"no-such-key": 1, "dialplan": "nowhere.yaml"}, tmp_path / "pbx")

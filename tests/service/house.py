@@ -1,0 +1,209 @@
+"""A whole PBX in memory: the real switch, layer, registrar and dialplan; a fake network and media plane."""
+
+import hashlib
+from collections.abc import Callable
+from datetime import UTC, datetime
+from ipaddress import ip_network
+from pathlib import Path
+
+from pbx.call.causes import PASS
+from pbx.call.plan import Plan
+from pbx.call.settings import DEFAULT_FORMATS, CallSettings
+from pbx.dialplan.compiler import compile_dialplan
+from pbx.dialplan.generation import decide_now
+from pbx.dialplan.scope import KnownNames
+from pbx.documents import loads
+from pbx.ids import Ids
+from pbx.metrics.metrics import Metrics
+from pbx.registrar.binding import RegistrarLimits
+from pbx.registrar.registrar import Registrar
+from pbx.service.admission import Admission, Trunk, User
+from pbx.service.counting import Counting
+from pbx.service.destinations import Addresses, Destinations
+from pbx.service.network import OwnAddress
+from pbx.service.router import Router
+from pbx.service.screening import DIALOG_ALLOW, PRODUCT
+from pbx.service.switch import BindingsChanged, CallEnded, OutcomeNeeded, Output, RouteNeeded, Switch
+from pbx.sip.authentication import Authenticator
+from pbx.sip.digest import Ha1
+from pbx.sip.flow import Address, Flow, Transport
+from pbx.sip.outputs import Transmit
+from pbx.sip.timers import Timers
+from pbx.sip.transactions import TransactionLayer
+from tests.call.media import FakeMedia
+
+DOMAIN = "pbx.example"
+OURS = ("192.0.2.1", 5060)
+DIALPLAN = """
+timezone: UTC
+entry:
+  - {from: trunk/carrier, chain: inbound}
+  - {from: users, chain: internal}
+  - {from: anyone, chain: public}
+chains:
+  inbound:
+    - routing:
+        - {to: "+3120123450X", dial: [user/1001, user/1002]}
+        - {to: "+31201234600", dial: user/1003}
+  internal:
+    - routing:
+        - {to: "600", echo: {}}
+        - {to: "601", reject: 486}
+        - {to: "602", dial: [user/1001, user/1002], ring: 20s}
+        - {to: "603", redirect: "sip:elsewhere@example.net"}
+        - {to: "604", dial: user/1003, on: {unavailable: {dial: user/1002}}}
+        - {to: "1XXX", dial: user, ring: 30s}
+        - {to: "0.", strip: 1, dial: trunk/carrier}
+        - {to: "700", dial: "sip:there@203.0.113.9:5070"}
+  public:
+    - reject: 403
+"""
+
+
+class CountedBytes:
+    """Random bytes that are the same in every run and never repeat within one."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def __call__(self, size: int) -> bytes:
+        out = b""
+        while len(out) < size:
+            self._count += 1
+            out += hashlib.sha256(self._count.to_bytes(8, "big")).digest()
+        return out[:size]
+
+
+class FakeNetwork:
+    """Every peer is reachable; what is sent is delivered to who listens at its address."""
+
+    def __init__(self, *, tcp: bool = False) -> None:
+        self.tcp = tcp
+
+    def flow_to(self, transport: Transport, remote: Address) -> Flow | None:
+        return Flow(transport, OURS, remote) if transport == "udp" or self.tcp else None
+
+    def address_to(self, host: str) -> str:
+        return "2001:db8::1" if ":" in host else OURS[0]
+
+
+class House:
+    """The PBX under test; `now` only moves by `advance`."""
+
+    def __init__(
+        self,
+        *,
+        dialplan: str = DIALPLAN,
+        max_calls: int = 100,
+        ports: int = 1000,
+        max_transactions: int = 10_000,
+        tcp: bool = False,
+    ) -> None:
+        self.now = 1000.0
+        self.sent: list[Transmit] = []
+        self.listeners: dict[Address, Callable[[bytes, Flow], None]] = {}
+        self._queue: list[Transmit] = []
+        self.media = FakeMedia(ports)
+        ids = Ids(CountedBytes())
+        users = {
+            "1001": User("Alice", "+31201234501"),
+            "1002": User("Bob"),
+            "1003": User("Carol"),
+        }
+        trunks = {"carrier": Trunk("carrier", "198.51.100.7", 5060, "udp", (ip_network("198.51.100.0/24"),))}
+        network = FakeNetwork(tcp=tcp)
+        own = OwnAddress(network)
+        timers = Timers()
+        secrets = {user: Ha1.from_password(user, DOMAIN, f"secret-{user}") for user in users}
+        self.registrar = Registrar(RegistrarLimits())
+        self.layer = TransactionLayer(timers, ids, max_transactions=max_transactions, sent_by=own.sent_by)
+        self.metrics = Metrics(trunks)
+        self.switch = Switch(
+            layer=self.layer,
+            registrar=self.registrar,
+            admission=Admission(
+                DOMAIN,
+                users,
+                list(trunks.values()),
+                Authenticator(DOMAIN, secrets.get, ids, b"s" * 32),
+                network,
+            ),
+            network=network,
+            own=own,
+            media=self.media,
+            settings=CallSettings(timers, DIALOG_ALLOW, PRODUCT, PASS, DEFAULT_FORMATS),
+            ids=ids,
+            observer=Counting(self.metrics),
+            wall_clock=lambda: datetime(2026, 11, 23, 10, 0, tzinfo=UTC),
+            max_calls=max_calls,
+        )
+        known = KnownNames(frozenset(users), frozenset(trunks))
+        generation = compile_dialplan(loads(dialplan, "test.yaml"), known, 1, Path())
+        destinations = Destinations(DOMAIN, users, trunks, self.registrar, network, own, 30.0)
+        self.router = Router(generation, destinations, self._resolve)
+        self.asked: list[Output] = []
+        self.hold_decisions = False
+
+    async def _resolve(self, names: set[str]) -> Addresses:
+        return {name: name for name in names}
+
+    # -- moving bytes and time -------------------------------------------------------------------------------
+
+    def receive(self, data: bytes, flow: Flow) -> None:
+        """A message comes in; everything it leads to happens before this returns."""
+        self.carry_out(self.switch.receive(data, flow, self.now))
+
+    def advance_to(self, when: float) -> None:
+        """Let time pass, stopping at each deadline on the way."""
+        while (due := self.switch.next_deadline()) is not None and due <= when:
+            self.now = max(self.now, due)
+            self.carry_out(self.switch.handle_timer(self.now))
+        self.now = when
+
+    def advance(self, seconds: float) -> None:
+        self.advance_to(self.now + seconds)
+
+    def carry_out(self, outputs: list[Output]) -> None:
+        for output in outputs:
+            match output:
+                case Transmit():
+                    self.sent.append(output)
+                    self._queue.append(output)
+                case RouteNeeded(call, routed):
+                    self.asked.append(output)
+                    if not self.hold_decisions:
+                        self.decide(call, decide_now(self.router.route(call, routed, lambda: self.now)))
+                case OutcomeNeeded(call, outcome, status):
+                    self.asked.append(output)
+                    plan = decide_now(self.router.follow(call, outcome, status, lambda: self.now))
+                    self.decide(call, plan)
+                case CallEnded(call):
+                    self.router.forget(call)
+                case BindingsChanged():
+                    pass
+        self._deliver()
+
+    def decide(self, call: object, plan: Plan) -> None:
+        self.carry_out(self.switch.route(call, plan, self.now))  # type: ignore[arg-type]  # the switch's own Call
+
+    def _deliver(self) -> None:
+        while self._queue:
+            output = self._queue.pop(0)
+            listener = self.listeners.get(output.flow.remote)
+            if listener is not None:
+                listener(output.data, output.flow)
+
+    # -- what must be true in the end ------------------------------------------------------------------------
+
+    def assert_nothing_left(self) -> None:
+        """After the lingering transactions: no call, leg, dialog, transaction, port or deadline."""
+        self.advance(40)
+        left = {
+            "calls": len(self.switch.calls),
+            "legs": self.switch.legs,
+            "dialogs": len(self.switch.dialogs),
+            "transactions": len(self.layer),
+            "ports": len(self.media.rows),
+            "verdicts": len(self.router._verdicts),
+        }
+        assert left == dict.fromkeys(left, 0)

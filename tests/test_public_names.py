@@ -1,0 +1,13 @@
+"""The names that plugins import are a promise: this list changes only on purpose."""
+
+import pbx
+
+NAMES = (
+    "Answer Call Caller Conference Continue Decision Defer Dial Echo Goto Handler Hangup Menu Outcome Play "
+    "Queue Redirect Reject TrunkTarget UriTarget UserTarget Voicemail"
+)
+
+
+def test_public_names() -> None:
+    assert pbx.__all__ == NAMES.split()
+    assert all(hasattr(pbx, name) for name in pbx.__all__)
