@@ -56,11 +56,18 @@ def loops() -> tuple[Callable[..., Any], Callable[..., Any]]:
     )
 
     def generate(
-        epoll: int, descriptors: Any, microseconds: int, run: int, packet: Any, ready: Any, words: Any
+        epoll: int,
+        descriptors: Any,
+        microseconds: int,
+        run: int,
+        packet: Any,
+        ready: Any,
+        words: Any,
+        sequence: Any,
+        room: Any,
     ) -> Any:
         legs = descriptors.shape[0]
-        sequence = np.zeros(legs, np.int64)
-        room = np.zeros(2048, np.uint8)
+        sequence[:] = 0
         start = monotonic(words)
         sent = received = late = 0
         now = start
@@ -117,7 +124,13 @@ def phones(connection: Connection, calls: int, cache_root: str) -> None:
     descriptors = np.array([phone.fileno() for phone in sockets], np.int32)
     packet = np.full(OCTETS, 0xD5, np.uint8)
     packet[0], packet[1] = 0x80, 0
-    scratch = (packet, np.zeros(1024, np.uint32), np.zeros(8, np.int64))
+    scratch = (
+        packet,
+        np.zeros(1024, np.uint32),
+        np.zeros(8, np.int64),
+        np.zeros(2 * calls, np.int64),
+        np.zeros(2048, np.uint8),
+    )
     connection.send([phone.getsockname() for phone in sockets])
     run = 0
     while (ports := connection.recv()) is not None:

@@ -61,7 +61,7 @@ TABLES = (
         "INVITE session",
         "pbx.sip.session_table",
         "SESSION",
-        "RFC 3261 §13 to §15. One leg's signalling; a session that we start begins in idle, the others in received.",
+        "RFC 3261 §13 to §15. One leg; a session that we start begins in idle, the others in received.",
         ("idle", "received"),
     ),
     Drawing(

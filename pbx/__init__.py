@@ -1,34 +1,11 @@
 """A programmable PBX: a SIP back-to-back user agent, its dialplans and its media plane.
 
 The names here are what plugins and dialplan tools import. They are loaded when they are first used, so that
-`import pbx.sip` brings in no dialplan.
+`import pbx.sip` brings in no dialplan; `__init__.pyi` beside this file tells type checkers what they are.
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from pbx.dialplan.call import Call, Caller
-    from pbx.dialplan.decisions import (
-        Answer,
-        Conference,
-        Continue,
-        Decision,
-        Defer,
-        Dial,
-        Echo,
-        Goto,
-        Hangup,
-        Menu,
-        Outcome,
-        Play,
-        Queue,
-        Redirect,
-        Reject,
-        Voicemail,
-    )
-    from pbx.dialplan.handler import Handler
-    from pbx.dialplan.targets import TrunkTarget, UriTarget, UserTarget
+from typing import Any
 
 __all__ = [
     "Answer",

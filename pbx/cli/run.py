@@ -7,12 +7,15 @@ import signal
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pbx.config.settings import DEFAULT_FILE, Settings
 from pbx.errors import OperatorError
+
+if TYPE_CHECKING:
+    from twisted.python.failure import Failure
 
 
 @click.command()

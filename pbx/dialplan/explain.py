@@ -29,7 +29,7 @@ def ladder(generation: Generation, call: Call, verdict: Verdict) -> str:
         lines.append(f"         why   {visit.reason}")
     reason = verdict.decision.reason
     lines.append(f"decision {said(verdict.decision)}" + (f" ({reason})" if reason else ""))
-    return "\n".join(lines)
+    return "\n".join(map(_printable, lines))
 
 
 def explanation_json(generation: Generation, call: Call, verdict: Verdict) -> dict[str, Any]:
@@ -71,6 +71,13 @@ def explanation_json(generation: Generation, call: Call, verdict: Verdict) -> di
         ],
         "decision": as_json(verdict.decision),
     }
+
+
+def _printable(line: str) -> str:
+    """`line` with what a caller could draw on a terminal with written out."""
+    if line.isprintable():
+        return line
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in line)
 
 
 def _place(place: Place) -> dict[str, Any]:

@@ -10,6 +10,7 @@ No pattern can run away: those with one `.` at most are linear under `re`, the o
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import re2
@@ -74,22 +75,30 @@ def sample(pattern: Pattern) -> str | None:
 
 
 def _number_test(text: str, wild: re.Match[str] | None) -> Test:
-    if text.endswith("*"):
-        body, tail = text[:-1], "*"
-    else:
-        body, tail = text, ""
     if wild is None:
-        return _starts_with(body)
-    if wild.start() == len(body) - 1 and body.endswith("."):
-        return _longer_than(body[:-1])
-    dots = re.sub(r"\.+", ".", body).count(".")
-    expression = re.sub(
-        r"\.+", _dots, "".join(_CLASSES.get(c, c if c == "." else re.escape(c)) for c in body)
-    )
-    if tail:
-        expression += "(?:.*)"
-    if dots > 1:
-        return _Regex(f"(?s)^(?:{expression})$", "replace").search
+        return _starts_with(text[:-1])
+    if wild.start() == len(text) - 1 and text.endswith("."):
+        return _longer_than(text[:-1])
+    length = wild.start()
+    rest = _wild_test(text[length:])
+    if not length:
+        return rest
+    prefix = text[:length]
+    return lambda text: text.startswith(prefix) and rest(text, length)
+
+
+@lru_cache(maxsize=1024)
+def _wild_test(text: str) -> Callable[..., object]:
+    """A test for what follows the plain beginning of a pattern, from a position of the text on.
+
+    Thousands of rules share few of these, so they are compiled once.
+    """
+    body = text.removesuffix("*")
+    pieces = "".join(_CLASSES.get(c, c if c == "." else re.escape(c)) for c in body)
+    expression = re.sub(r"\.+", _dots, pieces) + (".*" if text.endswith("*") else "")
+    if len(re.findall(r"\.+", body)) > 1:
+        regex = _Regex(f"(?s)^(?:{expression})$", "replace")
+        return lambda text, start=0: regex.search(text[start:])
     return re.compile(expression, re.DOTALL).fullmatch
 
 

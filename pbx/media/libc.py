@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final, TypeVar, cast
 
-import numba
+from llvmlite import ir  # type: ignore[import-untyped]  # llvmlite has no stubs
 from numba import njit, types
 from numba.extending import intrinsic
 
@@ -18,8 +18,14 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def compiled(function: _Function) -> _Function:
-    """Compile without the GIL, with C's arithmetic, and keep the result in the cache directory."""
-    return cast("_Function", njit(nogil=True, cache=True, error_model="numpy")(function))
+    """Compile without the GIL, with C's arithmetic, and keep the result in the cache directory.
+
+    References to arrays are not counted: the tables outlive the loop, and counting them, atomically, at each
+    touch of a table cost as much as all the rest of the work on a packet. So compiled code can make views of
+    arrays but no arrays.
+    """
+    options: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy", "_nrt": False}
+    return cast("_Function", njit(**options)(function))
 
 
 _int = types.int32
@@ -41,7 +47,6 @@ connect = _external("connect", _int, _int, _address, _int)
 read = _external("read", _size, _int, _address, _size)
 write = _external("write", _size, _int, _address, _size)
 clock_gettime = _external("clock_gettime", _int, _int, _address)
-_errno_location = _external("__errno_location", cast("Any", types).CPointer(_int))
 
 MSG_TRUNC: Final = 0x20
 MSG_DONTWAIT: Final = 0x40
@@ -69,15 +74,22 @@ def _fence(_typing_context: Any) -> Any:
     return types.void(), generate
 
 
+def _errno(_typing_context: Any) -> Any:
+    def generate(_context: Any, builder: ir.IRBuilder, _signature: Any, _arguments: Any) -> Any:
+        kind = ir.FunctionType(ir.IntType(32).as_pointer(), ())
+        location = builder.module.globals.get("__errno_location")
+        if location is None:
+            location = ir.Function(builder.module, kind, "__errno_location")
+        return builder.load(builder.call(location, ()))
+
+    return types.int32(), generate
+
+
+# The error number of the last call, read in the thread that made it.
+errno: Callable[[], int] = cast("Any", intrinsic)(_errno)
+
 # Keeps what was stored before it from being seen after what is stored behind it.
 fence: Callable[[], None] = cast("Any", intrinsic)(_fence)
-_carray: Any = cast("Any", numba).carray
-
-
-@compiled
-def errno() -> int:
-    """The error number of the last call, read in the thread that made it."""
-    return int(_carray(_errno_location(), 1)[0])
 
 
 @compiled

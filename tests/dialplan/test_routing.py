@@ -112,9 +112,6 @@ def test_a_visit_says_which_rule_where_and_why() -> None:
 def test_a_caller_cannot_reach_into_targets() -> None:
     hostile = "1002;transport=tcp@evil.example>,<sip:x"
     uri = said('{dial: "sip:{from}@example.com"}', "1", hostile)
-    assert uri == Dial(
-        UriTarget("sip:1002;transport=tcp%40evil.example%3E,%3Csip:x@example.com")
-    ) or isinstance(uri, Dial)
     assert isinstance(uri, Dial)
     text = str(uri.targets[0])
     assert text.count("@") == 1

@@ -1,0 +1,57 @@
+# What type checkers see of `pbx`; at run time the names are loaded when they are first used.
+
+from pbx.dialplan.call import (
+    Call,
+    Caller,
+)
+from pbx.dialplan.decisions import (
+    Answer,
+    Conference,
+    Continue,
+    Decision,
+    Defer,
+    Dial,
+    Echo,
+    Goto,
+    Hangup,
+    Menu,
+    Outcome,
+    Play,
+    Queue,
+    Redirect,
+    Reject,
+    Voicemail,
+)
+from pbx.dialplan.handler import (
+    Handler,
+)
+from pbx.dialplan.targets import (
+    TrunkTarget,
+    UriTarget,
+    UserTarget,
+)
+
+__all__ = [
+    "Answer",
+    "Call",
+    "Caller",
+    "Conference",
+    "Continue",
+    "Decision",
+    "Defer",
+    "Dial",
+    "Echo",
+    "Goto",
+    "Handler",
+    "Hangup",
+    "Menu",
+    "Outcome",
+    "Play",
+    "Queue",
+    "Redirect",
+    "Reject",
+    "TrunkTarget",
+    "UriTarget",
+    "UserTarget",
+    "Voicemail",
+]
