@@ -7,14 +7,13 @@ tests/sip/test_state_diagrams.py fails when the document and the tables differ.
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENT = ROOT / "docs" / "states.md"
 
-Cells = Mapping[tuple[StrEnum, StrEnum], tuple[StrEnum, StrEnum]]
+Cells = Mapping[tuple[str, str], tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -71,6 +70,12 @@ TABLES = (
         "RFC 3264 §4, RFC 3261 §14, RFC 3311. Who owes whom an answer, beside the session's own state.",
         ("first sent", "first received"),
     ),
+    Drawing(
+        "Call",
+        "pbx.call.table",
+        "TABLE",
+        "The two legs together: who is rung, who talks with whom, and what ends it.",
+    ),
 )
 
 HEAD = """# State diagrams
@@ -85,12 +90,17 @@ def diagram(cells: Cells, initial: tuple[str, ...] = ()) -> str:
     states = list(dict.fromkeys(state for (state, _), (_, to) in cells.items() for state in (state, to)))
     left = {state for state, _ in cells}
     lines = ["stateDiagram-v2"]
-    lines += [f'    state "{state}" as {state.name}' for state in states]
-    lines += [f"    [*] --> {state.name}" for state in states if state.value in (initial or states[:1])]
+    lines += [f'    state "{state}" as {identifier(state)}' for state in states]
+    lines += [f"    [*] --> {identifier(state)}" for state in states if str(state) in (initial or states[:1])]
     for (state, what), (action, to) in cells.items():
-        lines.append(f"    {state.name} --> {to.name} : {label(what)} / {label(action)}")
-    lines += [f"    {state.name} --> [*]" for state in states if state not in left]
+        lines.append(f"    {identifier(state)} --> {identifier(to)} : {label(what)} / {label(action)}")
+    lines += [f"    {identifier(state)} --> [*]" for state in states if state not in left]
     return "\n".join(lines)
+
+
+def identifier(state: str) -> str:
+    """A state's name as mermaid wants it."""
+    return state.upper().replace(" ", "_")
 
 
 def label(text: str) -> str:

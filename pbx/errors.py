@@ -1,12 +1,12 @@
 """Every error says whose fault it is, where, and what to do.
 
-    PbxError
-    ├── OperatorError        a file, a setting or the machine: one line for a person, no traceback
-    │   ├── DocumentError    one or more problems in a YAML document, each with its place
-    │   └── PortInUse
-    ├── PeerError            what came from the wire is wrong: carries the status to answer (RFC 3261 §21)
-    ├── ResourcesExhausted   a bound was reached: carries when to try again
-    └── MisuseError          our own code asked a machine for what its state does not allow
+PbxError
+├── OperatorError        a file, a setting or the machine: one line for a person, no traceback
+│   ├── DocumentError    one or more problems in a YAML document, each with its place
+│   └── PortInUse
+├── PeerError            what came from the wire is wrong: carries the status to answer (RFC 3261 §21)
+├── ResourcesExhausted   a bound was reached: carries when to try again
+└── MisuseError          our own code asked a machine for what its state does not allow
 """
 
 from dataclasses import dataclass
@@ -46,7 +46,8 @@ class Problem:
     suggestion: str = ""
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.message}" + (f" (did you mean {self.suggestion}?)" if self.suggestion else "")
+        hint = f" (did you mean {self.suggestion}?)" if self.suggestion else ""
+        return f"{self.place}: {self.message}{hint}"
 
 
 class DocumentError(OperatorError):

@@ -76,3 +76,28 @@ TABLE: dict[tuple[State, Input], tuple[Action, State]] = {
     ("echoing", "hang-up"): ("release_all", "ending"),
     ("ending", "over"): ("finish", "ended"),
 }
+
+# Why an input changes nothing in every state that has no cell for it.
+ABSENT: dict[Input, str] = {
+    "dial": "a plan is for a call that waits for one; it came too late",
+    "echo": "a plan is for a call that waits for one; it came too late",
+    "refuse": "a plan is for a call that waits for one; it came too late",
+    "progressed": "only a branch that still rings has progress to tell",
+    "answered": "the session of a branch that was given up acknowledges and ends a late answer by itself",
+    "branch-refused": "only branches that still ring count",
+    "group-refused": "only branches that still ring count",
+    "all-refused": "only branches that still ring count",
+    "group-timeout": "the ring time runs only while branches ring",
+    "all-timeout": "the ring time runs only while branches ring",
+    "exhausted": "ports are taken only for a plan",
+    "caller-cancelled": "a call ends once",
+    "caller-ended": "a call ends once",
+    "callee-ended": "only an answered branch has a call to end",
+    "acknowledged": "an ACK without an open offer says nothing new",
+    "unanswerable": "the offer that was open went with the call",
+    "offered": "offers within a call need two sides that talk; the session refuses the others",
+    "offer-accepted": "the asker is gone",
+    "offer-refused": "the asker is gone",
+    "hang-up": "a call ends once",
+    "over": "a call is over once, after it has begun to end",
+}

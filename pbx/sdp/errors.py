@@ -10,7 +10,7 @@ class SdpError(PeerError):
         super().__init__(status, reason)
 
 
-class NothingFits(SdpError):  # noqa: N818 - says what happened, as PortInUse and ResourcesExhausted do
+class NothingFits(SdpError):
     """A correct description without a stream that we can take, or that refuses ours (RFC 3261 §21.4.26)."""
 
     def __init__(self, reason: str) -> None:

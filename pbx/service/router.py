@@ -31,7 +31,7 @@ class Router:
         return await self._plan(call, generation, verdict, now)
 
     async def follow(self, call: Call, outcome: Outcome, status: int, now: Callable[[], float]) -> Plan:
-        """What comes after a dial that ended in `outcome`: what the dialplan says, else the end with `status`."""
+        """What follows a dial that ended in `outcome`: as the dialplan says, else the end with `status`."""
         known = self._verdicts.get(call.record.id)
         following = None
         if known is not None:

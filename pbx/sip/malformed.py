@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from pbx.sip.message import Request
 
 
-class MalformedMessage(PeerError):  # noqa: N818 - the interface names it after what came, not after us
+class MalformedMessage(PeerError):
     """A message that is answered with `status` and `reason`, or dropped.
 
     `request` is as much of the request as could be read, fit for `respond`; None when no answer may be sent:

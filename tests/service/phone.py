@@ -146,7 +146,8 @@ class Phone:
             dialogue.cseq += 1
             self.send(
                 f"INVITE sip:{to}@{DOMAIN} SIP/2.0\r\n{self.via(dialogue.branch)}Max-Forwards: 70\r\n"
-                f"{dialogue.identity()}CSeq: {dialogue.cseq} INVITE\r\nContact: <sip:{self.name}@{self.host}>\r\n"
+                f"{dialogue.identity()}CSeq: {dialogue.cseq} INVITE\r\n"
+                f"Contact: <sip:{self.name}@{self.host}>\r\n"
                 f"{content}{authorization}{extra}",
                 sdp,
             )

@@ -280,9 +280,10 @@ class Runner:
     def _outcome(self, run: _Run, service: Service, seconds: float) -> Outcome:
         summary = run.case.shape.summary
         if not run.faults:
-            if not self._kept:
+            keep = self._options.keep
+            if not keep:
                 shutil.rmtree(run.directory, ignore_errors=True)
-            return Outcome(run.case.name, summary, seconds, directory=run.directory if self._kept else None)
+            return Outcome(run.case.name, summary, seconds, directory=run.directory if keep else None)
         self._kept = True
         traces = {}
         for actor in run.actors:
