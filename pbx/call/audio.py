@@ -104,6 +104,13 @@ class Audio:
         self.agreed = accepted(self.proposed, received)
         return self.agreed
 
+    def keep_early_answer(self) -> bool:
+        """Take the early answer as the final one, which has none; False when there was no early one either."""
+        if self.proposed is None or self.agreed is None:
+            return False
+        self._settle(self.proposed)
+        return True
+
     def withdraw(self) -> None:
         """Our open offer was refused."""
         self.proposed = None

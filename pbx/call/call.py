@@ -180,9 +180,10 @@ class Call:
         if leg not in self.branches:
             return
         try:
-            if body is None:
+            if body is not None:
+                leg.audio.take_answer(parse(body))
+            elif not leg.audio.keep_early_answer():
                 raise PeerError(488, "No Answer To The Offer")
-            leg.audio.take_answer(parse(body))
         except PeerError as fault:
             self._refused(leg, 488 if fault.status == 488 else 500, now)
             return

@@ -125,7 +125,7 @@ def parse(data: bytes) -> Description:
     """Read a description. Raises SdpError: 413 when it is over 64 KiB, 400 for all else that is wrong.
 
     Lenient where phones are known to be careless and nothing depends on it: bare line feeds, blank lines,
-    lines of one section out of order, no s= or t=. Otherwise strict.
+    lines of one section out of order, no s= or t=, an rtpmap that cannot be read. Otherwise strict.
     """
     if len(data) > MAX_OCTETS:
         raise SdpError("Session Description Too Large", 413)
@@ -224,8 +224,9 @@ def _parse_media(lines: list[str], connection: str | None, direction: Direction)
     for line in lines[1:]:
         name, _, value = line.partition(":")
         if name == "a=rtpmap" and rtp:
-            described = parse_rtpmap(value)
-            rtpmaps.setdefault(described.payload_type, described)
+            # One that cannot be read describes nothing: often it is of a stream that is refused anyway.
+            if (described := parse_rtpmap(value)) is not None:
+                rtpmaps.setdefault(described.payload_type, described)
         elif name == "a=fmtp" and rtp:
             token, _, text = value.partition(" ")
             if not value.isprintable():

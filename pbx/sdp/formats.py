@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from pbx.sdp.errors import SdpError
+# In Hz; no registered encoding has a faster RTP clock, and the media plane takes none.
+MAX_CLOCK_RATE: Final = 384_000
 
 TELEPHONE_EVENT: Final = "TELEPHONE-EVENT"
 COMFORT_NOISE: Final = "CN"
@@ -125,18 +126,18 @@ _RTPMAP = re.compile(r"(\d{1,3}) {1,4}([!#-'*+\-.0-9A-Z^-~]{1,64})/(\d{1,9})(?:/
 
 
 @lru_cache(maxsize=1024)
-def parse_rtpmap(value: str) -> Format:
-    """The format that an rtpmap attribute's value describes, without parameters. Raises SdpError.
+def parse_rtpmap(value: str) -> Format | None:
+    """The format that an rtpmap attribute's value describes, without parameters; None for what is no rtpmap.
 
     Remembered, since a network's phones say the same few things; nobody may change what it returns.
     """
     match = _RTPMAP.fullmatch(value)
     if match is None:
-        raise SdpError("Malformed rtpmap")
+        return None
     payload_type, encoding, clock_rate, channels = match.groups("1")
     number, rate, count = int(payload_type), int(clock_rate), int(channels)
-    if number > 127 or rate == 0 or count == 0:
-        raise SdpError("Malformed rtpmap")
+    if number > 127 or not 0 < rate <= MAX_CLOCK_RATE or count == 0:
+        return None
     return Format(number, encoding.upper(), rate, count)
 
 

@@ -243,6 +243,9 @@ class Switch:
                 if leg is None:
                     raise PeerError(481, "")
                 transaction.user = leg
+                if leg.pinned:
+                    # A phone that reconnects, or whose NAT gave it another port, is where it was heard last.
+                    leg.flow = flow
                 self._from_session(leg, leg.session.receive_request(transaction, request, now), now, out)
                 return
             screen(request)

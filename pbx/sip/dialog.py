@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from pbx.errors import PeerError
+from pbx.ids import MAGIC_COOKIE
 from pbx.sip.headers import NameAddr
 from pbx.sip.message import Message, Request, Response
 from pbx.sip.uri import Uri
@@ -45,11 +46,9 @@ class Dialog:
     @classmethod
     def from_request(cls, request: Request, local_tag: str) -> "Dialog":
         """The called side's dialog (§12.1.1), early. Raises PeerError 400 unless one SIP Contact says where
-        to send our requests.
+        to send our requests; a client of RFC 2543 may leave it to its From.
         """
-        target = contact_of(request)
-        if target is None:
-            raise PeerError(400, "Missing Contact")
+        target = contact_of(request) or _sender_of_old(request)
         routes, strict = _route_set(request, backwards=False)
         return cls(
             request.call_id,
@@ -160,6 +159,18 @@ def contact_of(message: Message) -> Uri | None:
     if not contacts or contacts[0].uri.scheme not in {"sip", "sips"}:
         raise PeerError(400, "Malformed Contact")
     return contacts[0].uri
+
+
+def _sender_of_old(request: Request) -> Uri:
+    """The From URI of a request without Contact by the rules of RFC 2543 (no magic cookie, RFC 4475 §3.4.1).
+
+    Raises PeerError 400 for any other.
+    """
+    uri = request.from_.uri
+    branch = request.top_via.branch or ""
+    if uri.scheme not in {"sip", "sips"} or branch.lower().startswith(MAGIC_COOKIE.lower()):
+        raise PeerError(400, "Missing Contact")
+    return uri
 
 
 def request_uri(uri: Uri) -> str:

@@ -30,6 +30,8 @@ _unreserved: Final = re.compile(rf"[{_UNRESERVED}]").fullmatch
 _LABEL: Final = r"[A-Za-z0-9_]++(?:-++[A-Za-z0-9_]++)*+"
 # Underscores are accepted, because names of containers have them.
 _hostname: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*+\.?").fullmatch
+# RFC 5118 §4.10: RFC 3261's grammar made people write one colon too many before an embedded IPv4 address.
+_three_colons: Final = re.compile(r":::(?=[0-9.]+$)").sub
 _visual_separators: Final = str.maketrans("", "", "-.()")
 
 # §19.1.4: these never match when only one of two URIs has them; `transport` by the section's examples.
@@ -78,7 +80,7 @@ def parse_host(text: str) -> str:
 def _parse_host(text: str) -> str:
     if text[0] == "[":
         try:
-            return str(IPv6Address(text[1:-1]))
+            return str(IPv6Address(_three_colons("::", text[1:-1])))
         except AddressValueError:
             raise malformed("host") from None
     if _hostname(text) is None:

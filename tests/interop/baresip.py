@@ -177,6 +177,10 @@ class Baresip:
             self._buffer = rest[int(size) + 1 :]
             (self.events if message.get("event") else self._answers).append(message)
 
+    def registered(self) -> bool:
+        """Whether the registrar has accepted it."""
+        return "OK" in self.command("reginfo")
+
     def heard(self) -> Samples:
         """What was heard in the only call so far."""
         return self._recorded("dec")

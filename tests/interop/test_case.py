@@ -110,3 +110,11 @@ def test_the_suite_of_this_project() -> None:
     for case in cases.values():
         assert case.shape.counters, f"{case.name} checks no counter"
         assert "\n" not in case.shape.summary
+
+
+def test_the_example_in_the_readme_is_a_case(tmp_path: Path) -> None:
+    readme = (find_suite().directory / "README.md").read_text()
+    example = readme.split("```yaml\n")[1].split("```")[0]
+    case = find_suite(write(tmp_path, example)).cases["mine"]
+    assert case.shape.hears is not None
+    assert case.shape.hears["alice"].answered == ("alice",)

@@ -1,6 +1,7 @@
 """The SIPp suite against this PBX, one test a case; `pbx sipp` runs the same."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -40,3 +41,20 @@ def test_a_case_with_audio_fails_when_nothing_is_relayed(case: Case, deaf_runner
     assert any(fault.endswith("heard nothing") for fault in outcome.faults), line(outcome)
     # Nothing else is wrong with the call: it is the ears that found it out.
     assert all("answered: " in fault or "early: " in fault for fault in outcome.faults), line(outcome)
+
+
+def test_a_pbx_that_dies_fails_the_case_and_is_replaced(tmp_path: Path) -> None:
+    case = SUITE.cases["wrong-password"]
+    runner = Runner(SUITE, Options(directory=tmp_path))
+    try:
+        assert runner.run(case).passed
+        (service,) = runner._services.values()
+        assert service.process is not None
+        service.process.kill()
+        service.process.wait(10)
+        (fault,) = runner.run(case).faults
+        assert fault.startswith("not run: the PBX had ended by itself (-9)")
+        outcome = runner.run(case)
+        assert outcome.passed, line(outcome)
+    finally:
+        assert runner.close() == []

@@ -1,5 +1,7 @@
 """Whole calls through a PBX in memory, seen from two scripted phones."""
 
+from dataclasses import replace
+
 import pytest
 
 from pbx.sip.message import Request
@@ -119,6 +121,15 @@ class TestEarlyMedia:
         early = alice.response().body
         bob.answer(invite, 200, body=bob.sdp())
         assert alice.response().body == early
+
+    def test_an_answer_without_a_description_keeps_the_early_one(
+        self, house: House, alice: Phone, bob: Phone
+    ) -> None:
+        alice.invite("1002")
+        invite = bob.answer_last(183, body=bob.sdp())
+        bob.answer(invite, 200)
+        assert alice.response().status == 200
+        assert len(house.media.hearing) == 2
 
     def test_a_183_without_a_description_passes_as_it_is(self, alice: Phone, bob: Phone) -> None:
         alice.invite("1002")
@@ -392,6 +403,15 @@ class TestWithinTheCall:
         call.request("INVITE", body=alice.sdp(direction="sendonly", version=2))
         answered.request("INVITE", body=bob.sdp(direction="sendonly", version=2))
         assert bob.responses()[-1] == 491
+
+    def test_requests_follow_a_phone_that_moved(self, house: House, alice: Phone, bob: Phone) -> None:
+        call, answered = talking(alice, bob)
+        alice.flow = replace(alice.flow, remote=("192.0.2.11", 61234))
+        house.listeners[alice.flow.remote] = alice._receive
+        call.request("UPDATE")
+        assert alice.responses("UPDATE") == [200]
+        answered.bye()
+        assert alice.heard[-1].flow.remote == ("192.0.2.11", 61234)
 
     def test_what_belongs_to_no_dialog_is_481(self, alice: Phone, bob: Phone) -> None:
         call, _ = talking(alice, bob)

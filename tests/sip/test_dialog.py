@@ -95,6 +95,15 @@ class TestCalled:
             Dialog.from_request(invite(contact=contact), "b1")
         assert raised.value.status == 400
 
+    def test_a_client_of_rfc_2543_may_have_none(self) -> None:
+        request = invite(contact="")
+        request.set("via", "SIP/2.0/UDP 192.0.2.1")
+        dialog = Dialog.from_request(request, "b1")
+        assert str(dialog.remote_target) == str(request.from_.uri)
+        request.set("from", "<tel:+3120123>")
+        with pytest.raises(PeerError):
+            Dialog.from_request(request, "b1")
+
     def test_sips_is_secure(self) -> None:
         dialog = Dialog.from_request(
             invite(uri="sips:bob@pbx.example", contact="<sips:alice@192.0.2.1>"), "b1"
