@@ -105,7 +105,7 @@ class Audio:
         return self.agreed
 
     def keep_early_answer(self) -> bool:
-        """Take the early answer as the final one, which has none; False when there was no early one either."""
+        """Take the early answer as the final one, which has none; False when there was none at all."""
         if self.proposed is None or self.agreed is None:
             return False
         self._settle(self.proposed)

@@ -464,7 +464,9 @@ class Call:
     def _close(self, leg: Leg) -> None:
         self.legs.remove(leg)
         leg.audio.close()
-        self.record.legs.append(LegTotals(leg.label, leg.trunk, leg.audio.statistics))
+        audio = leg.audio
+        codec = None if audio.agreed is None else audio.agreed.codec.encoding
+        self.record.legs.append(LegTotals(leg.label, leg.trunk, codec, audio.statistics))
         self._out.append(LegClosed(leg))
 
     def _finish(self, leg: Leg, detail: object, now: float) -> None:

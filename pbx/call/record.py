@@ -8,10 +8,14 @@ from pbx.media.values import LegStatistics
 
 @dataclass(slots=True)
 class LegTotals:
-    """One leg of a finished call: where it went and what its media row counted (None: no media)."""
+    """One leg of a finished call: where it went and what its media row counted (None: no media).
+
+    `codec` is the encoding that was agreed, None when the leg was never answered.
+    """
 
     label: str
     trunk: str | None
+    codec: str | None
     statistics: LegStatistics | None
 
 

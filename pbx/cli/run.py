@@ -1,10 +1,12 @@
 """`pbx run`: the service, from a shell or a supervisor."""
 
+import contextlib
 import json
 import logging
 import os
 import signal
 import sys
+from collections.abc import Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,7 @@ from pbx.config.settings import DEFAULT_FILE, Settings
 from pbx.errors import OperatorError
 
 if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
     from twisted.python.failure import Failure
 
 
@@ -68,7 +71,9 @@ class _Process:
         self._ready_file = ready_file
         self._show_passwords = show_passwords
         self._status = 0
-        self._stopping = 0
+        self._stopping = False
+        self._starting: Deferred[None] | None = None
+        self._draining: Deferred[None] | None = None
         self._service: Service = Service(
             settings,
             reactor,
@@ -79,12 +84,15 @@ class _Process:
 
     def run(self) -> int:
         """Until a signal or a failure ends it; the exit status."""
-        from twisted.internet.defer import Deferred
-
         # The loop itself has to run: uvicorn's tasks are made in it.
-        self._reactor.callLater(0, lambda: Deferred.fromCoroutine(self._start()).addErrback(self._broke))
+        self._reactor.callLater(0, self._begin)
         self._reactor.run(installSignalHandlers=False)
         return self._status
+
+    def _begin(self) -> None:
+        from twisted.internet.defer import Deferred
+
+        self._starting = Deferred.fromCoroutine(self._start()).addErrback(self._broke)
 
     async def _start(self) -> None:
         import asyncio
@@ -95,12 +103,13 @@ class _Process:
         loop.add_signal_handler(signal.SIGHUP, self._reload)
         try:
             await self._service.start()
+            if self._stopping:
+                return
+            self._greet()
+            if self._ready_file is not None:
+                _write_atomically(self._ready_file, json.dumps(self._addresses()))
         except OperatorError as error:
             self._fail(str(error))
-            return
-        self._greet()
-        if self._ready_file is not None:
-            _write_atomically(self._ready_file, json.dumps(self._addresses()))
 
     def _broke(self, failure: "Failure") -> None:
         """A fault of our own during the start; the traceback is for whoever mends it."""
@@ -108,21 +117,37 @@ class _Process:
         self._fail("the start failed; the log says where")
 
     def _asked_to_stop(self) -> None:
-        self._stopping += 1
-        if self._stopping == 1:
-            from twisted.internet.defer import Deferred
-
-            Deferred.fromCoroutine(self._drain_and_stop())
-        else:
-            self._reactor.stop()
+        if not self._stopping:
+            self._stopping = True
+            self._end(self._drain_and_stop())
+        elif self._draining is not None:
+            self._draining.cancel()
 
     async def _drain_and_stop(self) -> None:
+        from twisted.internet.defer import CancelledError, Deferred
+
+        if self._starting is not None:
+            # What is half begun cannot be ended; a start takes no longer than compiling does.
+            await self._starting
         calls = len(self._service.switch.calls)
         if calls:
             click.echo(f"pbx: draining {calls} calls, for {self._settings.drain:g} s at most")
-        await self._service.drain(self._settings.drain)
+        self._draining = Deferred.fromCoroutine(self._service.drain(self._settings.drain))
+        with contextlib.suppress(CancelledError):
+            await self._draining
         await self._service.stop()
-        self._reactor.stop()
+
+    def _end(self, ending: Coroutine["Deferred[None]", Any, None]) -> None:
+        """Leave the reactor when `ending` is done, however it went."""
+        from twisted.internet.defer import Deferred
+
+        def ended(failure: "Failure | None") -> None:
+            if failure is not None:
+                self._status = 1
+                logging.getLogger("pbx").critical("the end failed\n%s", failure.getTraceback())
+            self._reactor.stop()
+
+        Deferred.fromCoroutine(ending).addBoth(ended)
 
     def _reload(self) -> None:
         try:
@@ -133,11 +158,9 @@ class _Process:
     def _fail(self, message: str) -> None:
         click.echo(f"pbx: {message}", err=True)
         self._status = 1
-        self._stopping += 1
-        from twisted.internet.defer import Deferred
-
-        stopped = Deferred.fromCoroutine(self._service.stop())
-        stopped.addBoth(lambda _: self._reactor.stop())
+        if not self._stopping:
+            self._stopping = True
+            self._end(self._service.stop())
 
     def _addresses(self) -> dict[str, Any]:
         sip: dict[str, str] = {}
@@ -177,5 +200,9 @@ class _Process:
 
 def _write_atomically(path: Path, text: str) -> None:
     beside = path.with_name(path.name + ".new")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    except OSError as error:
+        reason = (error.strerror or "unknown reason").lower()
+        raise OperatorError(f"{path} cannot be written ({reason})", "name another --ready-file") from None

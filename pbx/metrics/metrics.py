@@ -126,6 +126,18 @@ class Metrics:
             by_trunk,
             names.JITTER_BUCKETS,
         )
+        self._mos = self._histogram(
+            "pbx_rtp_mos",
+            "A leg's mean opinion score by the E-model (G.107), from 100 packets on.",
+            (*by_trunk, "codec"),
+            names.MOS_BUCKETS,
+        )
+        self._round_trip = self._histogram(
+            "pbx_rtp_round_trip_seconds",
+            "To a leg's peer and back, by RTCP (RFC 3550 §6.4.1).",
+            ("trunk",),
+            names.ROUND_TRIP_BUCKETS,
+        )
         self._requests = {
             method: Counter(
                 f"pbx_sip_{method.lower()}_requests_total",
@@ -260,6 +272,14 @@ class Metrics:
             self._loss.labels(*labels).observe(lost / (packets + lost))
         if jitter_seconds is not None and math.isfinite(jitter_seconds):
             self._jitter.labels(*labels).observe(max(0.0, jitter_seconds))
+
+    def quality_estimated(self, direction: Direction, codec: str, mos: float, trunk: str = "") -> None:
+        """The MOS of a leg's audio: what we hear of the peer (`in`), or what it hears of us (`out`)."""
+        self._mos.labels(direction, self._trunk(trunk), _known(codec, names.CODECS)).observe(mos)
+
+    def round_trip_measured(self, seconds: float, trunk: str = "") -> None:
+        """A round trip that RTCP measured."""
+        self._round_trip.labels(self._trunk(trunk)).observe(seconds)
 
     # Signalling
 

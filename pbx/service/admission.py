@@ -87,7 +87,7 @@ class Admission:
     def is_ours(self, uri: Uri, flow: Flow) -> bool:
         """Whether a URI is in our domain: the domain by name, or our address as that peer reaches it."""
         host = uri.host
-        return host == self._domain or host == self._network.address_to(flow.remote[0])
+        return host == self._domain or host == self._network.address_to(flow)
 
     def _trunk_at(self, host: str) -> str | None:
         if not self._trunks:

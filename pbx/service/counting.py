@@ -1,7 +1,10 @@
 """What happens to calls and messages, as metrics."""
 
-from pbx.call.record import CallRecord
+from pbx.call.record import CallRecord, LegTotals
+from pbx.media.values import LegStatistics
 from pbx.metrics.metrics import Metrics
+from pbx.metrics.names import Direction
+from pbx.rtp.quality import estimate
 
 
 class Counting:
@@ -56,23 +59,35 @@ class Counting:
         else:
             metrics.call_failed("in", record.cause or "error", _trunk(record))
         for leg in record.legs:
-            if leg.statistics is None:
+            if leg.statistics is not None:
+                self._measured(leg, leg.statistics)
+
+    def _measured(self, leg: LegTotals, statistics: LegStatistics) -> None:
+        """What one leg's media came to, in both directions; what was not measured makes no sample."""
+        metrics, trunk = self._metrics, leg.trunk or ""
+        received, sent, heard = statistics.received, statistics.sent, statistics.heard
+        round_trip = _seconds(heard.round_trip_ms)
+        if round_trip is not None:
+            metrics.round_trip_measured(round_trip, trunk)
+        directions: tuple[tuple[Direction, int, int | None, float | None], ...] = (
+            ("in", received.packets, received.lost, received.jitter_ms),
+            ("out", sent.packets, heard.lost, heard.jitter_ms),
+        )
+        for direction, packets, lost, jitter_ms in directions:
+            metrics.media_measured(
+                direction, packets=packets, lost=lost, jitter_seconds=_seconds(jitter_ms), trunk=trunk
+            )
+            if lost is None or leg.codec is None:
                 continue
-            received, heard = leg.statistics.received, leg.statistics.heard
-            metrics.media_measured(
-                "in",
-                packets=received.packets,
-                lost=received.lost,
-                jitter_seconds=None if received.jitter_ms is None else received.jitter_ms / 1000,
-                trunk=leg.trunk or "",
-            )
-            metrics.media_measured(
-                "out",
-                packets=leg.statistics.sent.packets,
-                lost=heard.lost,
-                jitter_seconds=None if heard.jitter_ms is None else heard.jitter_ms / 1000,
-                trunk=leg.trunk or "",
-            )
+            # We count what came; of what we sent, the peer says how much did not come.
+            expected = packets + max(0, lost) if direction == "in" else packets
+            quality = estimate(leg.codec, expected=expected, lost=lost, round_trip=round_trip)
+            if quality is not None:
+                metrics.quality_estimated(direction, leg.codec, quality.mos, trunk)
+
+
+def _seconds(milliseconds: float | None) -> float | None:
+    return None if milliseconds is None else milliseconds / 1000
 
 
 def _trunk(record: CallRecord) -> str:

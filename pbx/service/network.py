@@ -12,8 +12,8 @@ class Network(Protocol):
         """A flow to an IP address and port, or None when no listener of ours can reach it."""
         ...
 
-    def address_to(self, host: str) -> str:
-        """Our IP address as the peer at the IP address `host` reaches it."""
+    def address_to(self, flow: Flow) -> str:
+        """Our IP address as the peer of `flow` reaches it."""
         ...
 
 
@@ -31,7 +31,7 @@ class OwnAddress:
 
     def address(self, flow: Flow) -> str:
         """The address that SDP shows this peer."""
-        return self._network.address_to(flow.remote[0])
+        return self._network.address_to(flow)
 
     def sent_by(self, flow: Flow) -> str:
         """`host:port` where the peer's messages reach us (RFC 3261 §18.1.1)."""

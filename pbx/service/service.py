@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -102,7 +103,7 @@ class Service:
         self._progress = progress
         self._failed = failed
         self._generation = _load(settings, 1)
-        settings.directories.state.mkdir(parents=True, exist_ok=True)
+        _make_directory(settings.directories.state, "directories")
         ids = Ids(random_bytes)
         users = {name: User(user.name, user.caller_id) for name, user in settings.users.items()}
         trunks = {name: _trunk(name, settings) for name in settings.trunks}
@@ -174,7 +175,8 @@ class Service:
         destinations = Destinations(
             settings.domain, users, trunks, self.registrar, self.endpoint, own, settings.ring
         )
-        self.router = Router(self._generation, destinations, Resolver(reactor).resolve)
+        self._resolver = Resolver(reactor, reachable=self.endpoint.reaches)
+        self.router = Router(self._generation, destinations, self._resolver.resolve)
         self.conductor = Conductor(
             self.switch, self.router, self.metrics, clock.now, self.endpoint.carry_out, self._bindings_changed
         )
@@ -186,6 +188,7 @@ class Service:
         self._store: Store | None = None
         self._servers: list[HttpServer] = []
         self._media_events: _MediaEvents | None = None
+        self._gc_thresholds: tuple[int, int, int] | None = None
 
     # -- life ------------------------------------------------------------------------------------------------
 
@@ -204,6 +207,7 @@ class Service:
         self.endpoint.attach(self.conductor)
         gc.collect()
         gc.freeze()
+        self._gc_thresholds = gc.get_threshold()
         gc.set_threshold(*_GC_THRESHOLDS)
         self.reports.state = "running"
 
@@ -231,7 +235,7 @@ class Service:
     def _restore(self) -> None:
         """Take back the bindings of the last run, for the users and listeners there are now."""
         location = self._settings.store
-        location.path.parent.mkdir(parents=True, exist_ok=True)
+        _make_directory(location.path.parent, "store")
         self._store = Store(location.path)
         self._journal = BindingJournal(self._store, self._reactor, failed=_store_failed)
         now, epoch = self._clock.now(), self._clock.wall().timestamp()
@@ -259,16 +263,31 @@ class Service:
 
     async def stop(self) -> None:
         """Close everything, in the order that lets nothing be asked of what is closed."""
-        for server in self._servers:
-            await _deferred(server.stop())
-        await self.endpoint.stop()
-        if self._media_events is not None:
-            self._reactor.removeReader(self._media_events)
-            self.media.stop()
-        if self._journal is not None:
-            await self._journal.stop()
-        if self._store is not None:
-            self._store.close()
+        self._resolver.stop()
+        try:
+            servers, self._servers = self._servers, []
+            for server in servers:
+                await _deferred(server.stop())
+            await self.endpoint.stop()
+        finally:
+            await self._stop_rest()
+
+    async def _stop_rest(self) -> None:
+        events, self._media_events = self._media_events, None
+        journal, self._journal = self._journal, None
+        store, self._store = self._store, None
+        try:
+            if events is not None:
+                self._reactor.removeReader(events)
+                self.media.stop()
+        finally:
+            if journal is not None:
+                await journal.stop()
+            if store is not None:
+                store.close()
+            if self._gc_thresholds is not None:
+                gc.set_threshold(*self._gc_thresholds)
+                gc.unfreeze()
 
     def reload(self) -> str:
         """Load the dialplan anew; running calls keep theirs. With OperatorError nothing has changed."""
@@ -277,8 +296,8 @@ class Service:
         return f"dialplan {self._settings.dialplan} is generation {generation.number} now"
 
     def _pause(self, seconds: float) -> Deferred[None]:
-        done: Deferred[None] = Deferred()
-        self._reactor.callLater(seconds, done.callback, None)
+        done: Deferred[None] = Deferred(lambda _: call.cancel())
+        call = self._reactor.callLater(seconds, done.callback, None)
         return done
 
     # -- what happens ----------------------------------------------------------------------------------------
@@ -325,6 +344,16 @@ def _ha1(name: str, user: UserSettings, realm: str) -> Ha1:
         return Ha1.from_password(name, realm, user.password.get_secret_value())
     assert user.ha1 is not None  # the settings demand one of the two
     return Ha1(md5=user.ha1.of("md5") or "", sha_256=user.ha1.of("sha-256") or "")
+
+
+def _make_directory(path: Path, key: str) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = (error.strerror or "unknown reason").lower()
+        raise OperatorError(
+            f"the directory {path} cannot be made ({reason})", f"name another one under `{key}`"
+        ) from None
 
 
 def _deferred(coroutine: Any) -> Deferred[Any]:

@@ -1,4 +1,6 @@
 import socket
+import subprocess
+import sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -123,24 +125,38 @@ def test_leftovers_are_told_from_the_metrics() -> None:
         ]
 
 
+# Says when it is ready, then opens a file and starts a thread when it is told to.
+_LEAKY = """
+import sys, threading
+print("ready", flush=True)
+sys.stdin.readline()
+file = open("/dev/null")
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+print("leaked", flush=True)
+sys.stdin.readline()
+"""
+
+
 @pytest.mark.network
 def test_descriptors_and_threads_that_are_left_are_told() -> None:
-    with _Page(CLEAN) as page:
+    command = [sys.executable, "-c", _LEAKY]
+    with (
+        _Page(CLEAN) as page,
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+        ) as child,
+    ):
+        assert child.stdin is not None
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
         service = Service({}, page.address)
-        service.pid = _own_pid()
-        before = Snapshot(Numbers(CLEAN), service.descriptors(), service.threads(), 0)
-        with Path("/dev/null").open("rb"):
-            (left,) = service.leftovers(before, 0)
-        assert left == "1 more descriptors: /dev/null"
+        service.pid = child.pid
+        before = service.snapshot()
         assert service.leftovers(before, 0) == []
-        waiting = Thread(target=page._thread.join)
-        waiting.start()
-        assert "1 more threads" in service.leftovers(before, 0)
-    waiting.join()
-
-
-def _own_pid() -> int:
-    return int(Path("/proc/self").resolve().name)
+        child.stdin.write("\n")
+        assert child.stdout.readline() == "leaked\n"
+        assert service.leftovers(before, 0) == ["1 more descriptors: /dev/null", "1 more threads"]
+        child.stdin.write("\n")
 
 
 @pytest.mark.network

@@ -1,6 +1,7 @@
 """`pbx sipp` as a command: what it prints and how it exits."""
 
 import json
+import tempfile
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -49,7 +50,8 @@ def test_a_machine_without_sipp_is_told_what_to_install(monkeypatch: pytest.Monk
 
 
 @pytest.mark.phones
-def test_cases_that_pass_and_fail_against_a_target(tmp_path: Path) -> None:
+def test_cases_that_pass_and_fail_against_a_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     report = tmp_path / "sipp.xml"
     with Wire() as wire:
         passed = run("--target", wire.address, "busy", "--junit", str(report))

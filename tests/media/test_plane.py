@@ -4,12 +4,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pbx.errors import MisuseError, OperatorError, PeerError, ResourcesExhausted
-from pbx.media import cache
+from pbx.media import cache, layout
 from pbx.media.plane import MediaPlane
 from pbx.media.ports import PortPool, pairs_in
+from pbx.media.thread import MediaThread, command
 from pbx.media.values import LegStatistics, MediaStopped
 from tests.media.support import (
     Phones,
@@ -173,7 +175,7 @@ def test_nothing_is_left_after_many_legs_and_a_stop(phones: Phones) -> None:
     assert descriptors() == before
 
 
-def test_a_pipe_that_is_full_delays_commands_and_loses_none(plane: MediaPlane, phones: Phones) -> None:
+def test_many_commands_at_once_are_all_obeyed(plane: MediaPlane, phones: Phones) -> None:
     alice = phones.new()
     leg = leg_for(plane, alice)
     for number in range(5000):
@@ -184,10 +186,32 @@ def test_a_pipe_that_is_full_delays_commands_and_loses_none(plane: MediaPlane, p
     assert alice.hear().payload_type == 4999 % 128
 
 
+def test_a_pipe_that_is_full_delays_commands_and_loses_none() -> None:
+    """Commands that nobody reads yet wait, and the loop is asked to say when there is room again."""
+    waiting = os.eventfd(0)
+    thread = MediaThread(0, layout.share(1), waiting, relay=True, times=(0, 0, 0))
+    try:
+        for number in range(3000):
+            thread.post(command(layout.CONFIGURE, number, 0))
+        control = thread.tables.control
+        assert control[layout.BACKLOG] == 1
+        rows: list[int] = []
+        while len(rows) < 3000:
+            data = os.read(int(control[layout.COMMAND_PIPE]), layout.COMMANDS * layout.COMMAND_BYTES)
+            rows.extend(np.frombuffer(data, layout.COMMAND)["row"].tolist())
+            thread.flush()
+        assert rows == list(range(3000))
+        assert control[layout.BACKLOG] == 0
+    finally:
+        thread.stop(1.0)
+        os.close(waiting)
+
+
 def test_events_that_nobody_takes_do_not_stop_anything(plane: MediaPlane, phones: Phones) -> None:
     alice = phones.new()
     leg = leg_for(plane, alice)
     plane.echo(leg)
+    obeyed(plane)
     control = plane._threads[0].tables.control
     control[0] += 4096
     alice.send()

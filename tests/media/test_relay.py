@@ -144,6 +144,25 @@ def test_bridges_change_without_a_gap(plane: MediaPlane, phones: Phones) -> None
     assert bob.hears_nothing()
 
 
+def test_what_another_bridge_got_is_no_gap_in_this_one(plane: MediaPlane, phones: Phones) -> None:
+    alice, bob, carol = phones.new(), phones.new(), phones.new()
+    a, b = bridged(plane, alice, bob)
+    c = leg_for(plane, carol)
+    alice.send()
+    before = bob.hear()
+    plane.bridge(a, c)
+    obeyed(plane)
+    for _ in range(3):
+        alice.send()
+        carol.hear()
+    plane.bridge(a, b)
+    obeyed(plane)
+    alice.send()
+    after = bob.hear()
+    assert after.sequence == (before.sequence + 1) & 0xFFFF
+    assert after.timestamp == (before.timestamp + 4 * 160) & 0xFFFFFFFF
+
+
 def test_hold_withholds_both_ways_and_resumes_without_a_gap(plane: MediaPlane, phones: Phones) -> None:
     alice, bob = phones.new(), phones.new()
     a, b = bridged(plane, alice, bob)

@@ -61,6 +61,7 @@ def test_an_injector_on_an_echo_gets_nothing(plane: MediaPlane, phones: Phones) 
     alice, mallory = phones.new(), phones.new()
     leg = leg_for(plane, alice)
     plane.echo(leg)
+    obeyed(plane)
     mallory.target = alice.target
     alice.send()
     alice.hear()

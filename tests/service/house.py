@@ -83,8 +83,8 @@ class FakeNetwork:
     def flow_to(self, transport: Transport, remote: Address) -> Flow | None:
         return Flow(transport, OURS, remote) if transport == "udp" or self.tcp else None
 
-    def address_to(self, host: str) -> str:
-        return "2001:db8::1" if ":" in host else OURS[0]
+    def address_to(self, flow: Flow) -> str:
+        return "2001:db8::1" if ":" in flow.remote[0] else OURS[0]
 
 
 class House:
