@@ -17,13 +17,14 @@ from pbx.sdp.negotiation import (
     agreed_as_answerer,
     answer,
     bridged_direction,
-    change,
     clock_rates,
+    first_audio,
     offer,
     payload_map,
     relay_offer,
     renewed,
 )
+from pbx.sdp.streams import stated
 
 
 class Audio:
@@ -128,11 +129,11 @@ class Audio:
         self._settle(answered)
         return answered.encode()
 
-    def change(self, offered: Description) -> Literal["none", "direction", "other"]:
-        """What the peer's new offer would change."""
-        if self.received is None or self.agreed is None:
-            return "other"
-        return change(self.received, offered, self.agreed)
+    @property
+    def their_direction(self) -> Direction | None:
+        """The direction that the peer stated last, a hold by address counted (RFC 3264 §8.4)."""
+        stream = None if self.received is None else first_audio(self.received)
+        return None if stream is None else stated(stream)
 
     def connect(self, far: Agreed | None) -> None:
         """Tell the media plane what was agreed; with `far` None the leg's payload types map to themselves."""

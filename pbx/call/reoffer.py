@@ -1,14 +1,17 @@
-"""Offers within a call (RFC 3264 §8): refreshes are answered, hold and resume cross the bridge.
+"""Offers within a call (RFC 3264 §8): what concerns one leg is answered, hold and resume cross the bridge.
 
-What would change addresses or codecs is refused with 488, and the call goes on as it was (RFC 3261 §14.2).
+A refresh, a new address or port (a phone that changed networks) and new payload type numbers are between that
+leg and us. Without a codec that the other leg speaks an offer is refused with 488, and the call goes on as it
+was (RFC 3261 §14.2).
 """
 
 from collections.abc import Sequence
 
 from pbx.call.leg import Leg
 from pbx.errors import PeerError
-from pbx.sdp.description import Description, parse
+from pbx.sdp.description import Description, Media, parse
 from pbx.sdp.direction import Direction, stated_direction
+from pbx.sdp.formats import counterpart
 from pbx.sdp.negotiation import first_audio
 from pbx.sdp.streams import stated
 from pbx.sip.session_events import SessionOutput
@@ -28,24 +31,26 @@ class OfferRelay:
     def offered(self, leg: Leg, other: Leg | None, body: bytes | None, now: float) -> Steps:
         """`leg` made an offer, or asked for ours (`body` None); `other` is None for an echo."""
         audio = leg.audio
-        if audio.sent is None or audio.agreed is None:
+        if audio.sent is None or audio.received is None:
             return _refuse(leg, 488, now)
         if body is None:
             return [(leg, leg.session.answer(audio.offer_again(_direction(leg)), now))]
         try:
             description = parse(body)
-            change = audio.change(description)
-            if change == "other":
+            stream = first_audio(description)
+            if (
+                stream is None
+                or len(description.media) < len(audio.received.media)  # RFC 3264 §8: no stream goes away
+                or not _fits(stream, leg, other)
+            ):
                 return _refuse(leg, 488, now)
-            if change == "none" or other is None:
+            if other is None or stated(stream) == audio.their_direction:
                 return self._answer(leg, other, description, now)
         except PeerError as fault:
             return _refuse(leg, fault.status, now)
         if self._asker is not None or not other.session.may_offer or other.audio.sent is None:
             # Both sides hold at once: whoever asked second tries again (RFC 3261 §14.2).
             return _refuse(leg, 491, now)
-        stream = first_audio(description)
-        assert stream is not None  # `change` found it
         self._asker, self._offered = leg, description
         return [(other, other.session.offer(other.audio.offer_again(stated(stream)), now))]
 
@@ -88,6 +93,12 @@ class OfferRelay:
         if other is not None:
             other.audio.connect(audio.agreed)
         return [(leg, leg.session.answer(body, now))]
+
+
+def _fits(stream: Media, leg: Leg, other: Leg | None) -> bool:
+    """Whether the offered stream still has the codec that is in use at the far side of the bridge."""
+    agreed = leg.audio.agreed if other is None else other.audio.agreed
+    return agreed is not None and counterpart(agreed.codec, stream.formats) is not None
 
 
 def _refuse(leg: Leg, status: int, now: float) -> Steps:

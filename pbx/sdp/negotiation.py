@@ -13,10 +13,9 @@ times and a direction; every description made here names our own address and not
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from pbx.errors import MisuseError
-from pbx.sdp.address import UNSPECIFIED, literal
+from pbx.sdp.address import literal
 from pbx.sdp.description import Description, Media, Origin
 from pbx.sdp.direction import (
     Direction,
@@ -27,7 +26,7 @@ from pbx.sdp.direction import (
     stated_direction,
 )
 from pbx.sdp.errors import NothingFits, SdpError
-from pbx.sdp.formats import REDUNDANCY, TELEPHONE_EVENT, Format, counterpart, same_codec
+from pbx.sdp.formats import REDUNDANCY, TELEPHONE_EVENT, Format, counterpart
 from pbx.sdp.streams import PROTOCOL, audio_index, open_index, stated, usable
 
 
@@ -239,64 +238,6 @@ def renewed(ours: Description, current: Agreed, direction: Direction) -> Descrip
     )
     origin = replace(ours.origin, version=ours.origin.version + 1)
     return replace(ours, origin=origin, media=tuple(streams))
-
-
-def change(
-    previous: Description, offered: Description, current: Agreed
-) -> Literal["none", "direction", "other"]:
-    """What a peer's new offer changes of its `previous` description, by which `current` was agreed.
-
-    "none": nothing that matters; the version alone, the order or number of codecs, refused streams do not.
-    "direction": hold or resume only, by attribute or by an address of 0.0.0.0; after the latter the address
-    that comes back may be a new one. "other": anything else. An offer that no longer lists codecs which were
-    agreed on but are not in use counts as "none" or "direction": the answer leaves them out.
-    """
-    before_index = _current_index(previous, current)
-    after_index = _current_index(offered, current)
-    if before_index is None or before_index != after_index or len(offered.media) < len(previous.media):
-        return "other"
-    before = previous.media[before_index]
-    after = offered.media[before_index]
-    same_place = after.port == before.port and _same_host(before, after, current)
-    if not same_place or not _keeps_formats(before, after, current):
-        return "other"
-    return "none" if stated(before) == stated(after) else "direction"
-
-
-def _same_host(before: Media, after: Media, current: Agreed) -> bool:
-    if after.connection == before.connection or after.connection in UNSPECIFIED:
-        return True
-    if before.connection not in UNSPECIFIED:
-        return False
-    known = current.remote[0]
-    return known in UNSPECIFIED or known == literal(after.connection or "")
-
-
-def _keeps_formats(before: Media, after: Media, current: Agreed) -> bool:
-    """Whether codec and telephone-event in use keep their numbers, and the codec its parameters."""
-    codec = current.codec
-    now = _listed(codec, after)
-    then = _listed(codec, before)
-    if now is None or (then is not None and then.fmtp != now.fmtp):
-        return False
-    return current.telephone_event is None or _listed(current.telephone_event, after) is not None
-
-
-def _listed(wanted: Format, media: Media) -> Format | None:
-    """The format of the stream with this number, if it is the same codec."""
-    for known in media.formats:
-        if known.payload_type == wanted.payload_type:
-            return known if same_codec(known, wanted) else None
-    return None
-
-
-def _current_index(description: Description, current: Agreed) -> int | None:
-    """Which stream the agreement is about: the first that has one of its codecs."""
-    codecs = [known for known in current.formats if known.is_codec]
-    for index, media in enumerate(description.media):
-        if usable(media) and any(counterpart(known, media.formats) is not None for known in codecs):
-            return index
-    return None
 
 
 def _passes(known: Format, names: frozenset[str] | None) -> bool:

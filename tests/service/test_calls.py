@@ -379,12 +379,36 @@ class TestWithinTheCall:
         assert alice.responses()[-1] == 488
         assert all(row.receive and row.send for row in house.media.rows.values())
 
-    @pytest.mark.parametrize("change", [{"port": 9}, {"host": "192.0.2.77"}, {"formats": (9,)}])
-    def test_anything_else_gets_488_and_the_call_goes_on(
-        self, house: House, alice: Phone, bob: Phone, change: dict[str, object]
+    @pytest.mark.parametrize(
+        ("change", "remote", "types"),
+        [
+            ({"port": 41500}, ("192.0.2.11", 41500), {0: 0, 8: 8, 101: 101}),
+            ({"host": "192.0.2.77"}, ("192.0.2.77", 41000), {0: 0, 8: 8, 101: 101}),
+            ({"formats": (0, 96)}, ("192.0.2.11", 41000), {0: 0, 96: 101}),
+        ],
+    )
+    def test_a_new_address_or_numbering_is_between_that_phone_and_us(
+        self,
+        house: House,
+        alice: Phone,
+        bob: Phone,
+        change: dict[str, object],
+        remote: tuple[str, int],
+        types: dict[int, int],
     ) -> None:
         call, _ = talking(alice, bob)
         call.request("INVITE", body=alice.sdp(version=2, **change))  # type: ignore[arg-type]  # test data
+        assert alice.responses()[-1] == 200
+        assert bob.methods() == ["INVITE", "ACK"]
+        row = next(row for row in house.media.rows.values() if row.remote == remote)
+        assert row.payload_map == types
+
+    @pytest.mark.parametrize("formats", [(9,), (101,)])
+    def test_without_the_other_sides_codec_it_is_488_and_the_call_goes_on(
+        self, house: House, alice: Phone, bob: Phone, formats: tuple[int, ...]
+    ) -> None:
+        call, _ = talking(alice, bob)
+        call.request("INVITE", body=alice.sdp(version=2, formats=formats))
         assert alice.responses()[-1] == 488
         assert bob.methods() == ["INVITE", "ACK"]
         call.bye()
