@@ -86,7 +86,6 @@ LEG: Final = np.dtype(
             "stream_frame",
             "stream_rate",
             "stream_at",
-            "stream_marker",
             "sent_packets",
             "sent_octets",
             "send_failures",
@@ -209,8 +208,8 @@ TICK: Final = 20_000
 SCAN_TICKS: Final = 5
 LATENESS_BOUNDS: Final = (1_000, 1_500, 2_000, 3_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000)
 
+# Descriptors that one pass serves at most, and what epoll calls the command pipe (sockets go by row).
 READY: Final = 256
-# struct epoll_event is packed on x86 and padded elsewhere; both are written as 32-bit words.
 PIPE_TAG: Final = 0xFFFFFFFF
 
 CANARY: Final = 0xA5

@@ -199,6 +199,12 @@ def next_event(plane: MediaPlane, kind: type[MediaEvent]) -> Any:
     return found[0]
 
 
+def looked_at(plane: MediaPlane) -> None:
+    """The loop has gone through its legs a few times since."""
+    before = sum(plane.loop_statistics.lateness)
+    wait_until(lambda: sum(plane.loop_statistics.lateness) >= before + 20, "ticks")
+
+
 def free_pairs(plane: MediaPlane) -> int:
     """How many pairs the pool has, after taking back those that have rested."""
     plane._collect()

@@ -20,9 +20,11 @@ from tests.media.support import (
     free_pairs,
     free_range,
     leg_for,
+    looked_at,
     new_plane,
     next_event,
     obeyed,
+    pause,
     wait_until,
 )
 
@@ -131,8 +133,19 @@ def test_stale_commands_do_not_reach_the_next_leg_on_the_row(phones: Phones) -> 
         plane.stop()
 
 
+def test_a_pair_rests_even_when_nothing_comes(phones: Phones) -> None:
+    plane = new_plane(ports=free_range(1), quarantine=60.0)
+    try:
+        plane.close(leg_for(plane, phones.new()))
+        obeyed(plane)
+        looked_at(plane)
+        assert free_pairs(plane) == 0
+    finally:
+        plane.stop()
+
+
 def test_late_packets_of_an_old_call_do_not_reach_a_new_one(phones: Phones) -> None:
-    plane = new_plane(ports=free_range(1), quarantine=0.2)
+    plane = new_plane(ports=free_range(1), quarantine=0.3)
     try:
         alice, bob = phones.new(), phones.new()
         old = leg_for(plane, alice)
@@ -140,8 +153,10 @@ def test_late_packets_of_an_old_call_do_not_reach_a_new_one(phones: Phones) -> N
         wait_until(lambda: plane.statistics(old).received.packets == 1)
         plane.close(old)
         obeyed(plane)
+        # For longer than the quarantine: it begins anew with each packet.
         for _ in range(20):
             alice.send()
+            pause(0.02)
         wait_until(lambda: plane.loop_statistics.discarded == 20)
         with pytest.raises(ResourcesExhausted):
             plane.open()

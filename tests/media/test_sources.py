@@ -8,6 +8,7 @@ from tests.media.support import (
     bridged,
     configure,
     leg_for,
+    looked_at,
     new_plane,
     next_event,
     obeyed,
@@ -179,6 +180,8 @@ def test_silence_is_said_once_and_again_after_sound(phones: Phones) -> None:
         first = next_event(plane, MediaSilent)
         assert first.leg == leg
         assert first.seconds >= 0.2
+        looked_at(plane)
+        assert plane.events() == []
         alice.send()
         assert next_event(plane, MediaSilent).leg == leg
         configure(plane, leg, alice.address, receive=False)
