@@ -123,6 +123,8 @@ class Call:
     def handle_timer(self, now: float) -> list[CallOutput]:
         """The ring time of the present group is over."""
         if self._ring_due is not None and now >= self._ring_due:
+            # Nobody rings any more in a call that waits for its end: what is due must not stay due.
+            self._ring_due = None
             self._happen("group-timeout" if self._groups else "all-timeout", self.caller, None, now)
         return self._taken()
 

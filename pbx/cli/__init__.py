@@ -30,7 +30,10 @@ class Verb:
 VERBS: Mapping[str, Verb] = {
     "run": Verb("pbx.cli.run:run", "Run the service."),
     "check": Verb("pbx.cli.check:check", "Validate configuration and dialplans; changes nothing."),
+    "test": Verb("pbx.cli.test:test", "Run the tests of dialplans, with coverage of their rules."),
+    "lint": Verb("pbx.cli.lint:lint", "Find dead rules, chains without an end, hours that never open."),
     "explain": Verb("pbx.cli.explain:explain", "Show how one imagined call would be decided, and why."),
+    "diff": Verb("pbx.cli.diff:diff", "Show which calls go elsewhere under another dialplan."),
     "schema": Verb("pbx.cli.schema:schema", "Print the JSON Schema of a file, for editors."),
     "status": Verb("pbx.cli.control:status", "Show how a running service is doing."),
     "calls": Verb("pbx.cli.control:calls", "List the calls of a running service."),

@@ -133,10 +133,13 @@ def _check_configuration(file: Path, *, secrets: bool = False) -> "tuple[Report,
 
     try:
         settings = Settings.load(file, secrets=secrets)
+        plugins = settings.known.plugins or ()
     except DocumentError as error:
         return Report(str(file), "configuration", error.problems), None
     users, trunks = len(settings.users), len(settings.trunks)
     summary = f"{users} user{'' if users == 1 else 's'}, {trunks} trunk{'' if trunks == 1 else 's'}"
+    if plugins:
+        summary += f", {len(plugins)} plugin{'' if len(plugins) == 1 else 's'}"
     return Report(str(file), "configuration", (), summary), settings
 
 

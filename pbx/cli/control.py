@@ -55,7 +55,8 @@ def ask(config: Path, path: str) -> Any:
     finally:
         control.close()
     if answer.status != 200:
-        raise OperatorError(f"the service answered {answer.status}", str(value.get("error", "")))
+        said = value.get("error", "") if isinstance(value, dict) else ""
+        raise OperatorError(f"the service answered {answer.status}", str(said))
     return value
 
 

@@ -55,6 +55,8 @@ def explain(
     generation = load_dialplan(path, settings.known if settings else None)
     call = _call(settings, generation, from_, to, via, at)
     verdict = explained(generation, call)
+    if settings is not None and settings.known.plugins is not None:
+        settings.known.plugins.host.stop_blocking()
     if as_json:
         print_json(explanation_json(generation, call, verdict))
     else:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from pbx.errors import Problem
+from pbx.errors import Place, Problem
 
 
 def print_json(value: Any) -> None:
@@ -22,11 +22,13 @@ def print_problems(problems: Iterable[Problem]) -> None:
 
 def problem_json(problem: Problem) -> dict[str, Any]:
     """A problem as plain values: `file`, `line`, `column`, `message`, `suggestion` (empty when none)."""
-    place = problem.place
     return {
-        "file": place.file,
-        "line": place.line,
-        "column": place.column,
+        **place_json(problem.place),
         "message": problem.message,
         "suggestion": problem.suggestion,
     }
+
+
+def place_json(place: Place) -> dict[str, Any]:
+    """A place as plain values."""
+    return {"file": place.file, "line": place.line, "column": place.column}

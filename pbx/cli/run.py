@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 def run(config: Path, ready_file: Path | None) -> None:
     """Run the service. SIGTERM and SIGINT drain it (a second one stops at once), SIGHUP reloads the dialplan.
 
-    The ready file has {"sip": {"udp": "ADDRESS:PORT", "tcp": …}, "http": "ADDRESS:PORT", "pid": N}.
+    The ready file has {"sip": {"udp": "ADDRESS:PORT", "tcp": …}, "http": "ADDRESS:PORT", "pid": N} with the
+    first listener of each transport, and in "listeners" all of them, as "TRANSPORT:ADDRESS:PORT".
     """
     from twisted.internet import asyncioreactor
 
@@ -150,8 +151,14 @@ class _Process:
         Deferred.fromCoroutine(ending).addBoth(ended)
 
     def _reload(self) -> None:
+        from twisted.internet.defer import Deferred
+
+        reloaded = Deferred.fromCoroutine(self._load_again())
+        reloaded.addErrback(lambda failure: logging.getLogger("pbx").error(failure.getTraceback()))
+
+    async def _load_again(self) -> None:
         try:
-            click.echo(f"pbx: {self._service.reload()}")
+            click.echo(f"pbx: {await self._service.reload()}")
         except OperatorError as error:
             click.echo(f"{error}\npbx: the dialplan was not changed", err=True)
 
@@ -163,23 +170,28 @@ class _Process:
             self._end(self._service.stop())
 
     def _addresses(self) -> dict[str, Any]:
-        sip: dict[str, str] = {}
-        http = ""
+        first: dict[str, str] = {}
+        for transport, where in self._listening():
+            first.setdefault(transport, where)
+        http = first.pop("http", "")
+        listeners = [f"{transport}:{where}" for transport, where in self._listening()]
+        return {"sip": first, "http": http, "listeners": listeners, "pid": os.getpid()}
+
+    def _listening(self) -> Iterator[tuple[str, str]]:
         for listener in self._service.reports.listeners:
             host = f"[{listener.host}]" if ":" in listener.host else listener.host
-            where = f"{host}:{listener.port}"
-            if listener.transport == "http":
-                http = http or where
-            else:
-                sip.setdefault(listener.transport, where)
-        return {"sip": sip, "http": http, "pid": os.getpid()}
+            yield listener.transport, f"{host}:{listener.port}"
 
     def _greet(self) -> None:
         """Say what to do next."""
         settings = self._settings
         addresses = self._addresses()
         lines = [f"pbx is ready: SIP domain {settings.domain}"]
-        lines += [f"  listens on   {transport}:{where}" for transport, where in addresses["sip"].items()]
+        lines += [
+            f"  listens on   {transport}:{where}"
+            for transport, where in self._listening()
+            if transport != "http"
+        ]
         if settings.users:
             lines.append("  register a phone at one of these addresses, as")
         for name, user in list(settings.users.items())[:5]:

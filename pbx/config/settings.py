@@ -26,9 +26,10 @@ from pbx.config.values import (
     UserName,
     environment,
 )
+from pbx.dialplan.plugins import load_plugins
 from pbx.dialplan.scope import KnownNames
 from pbx.documents import Count, Document, Duration, Flag, Shape, ShapeError, Text, Whole, load, validate
-from pbx.errors import DocumentError, Problem
+from pbx.errors import DocumentError, Place, Problem
 
 DEFAULT_FILE = Path("pbx.yaml")
 _EVERY_ADDRESS = "0.0.0.0"  # noqa: S104  # phones call from anywhere; http stays on this machine
@@ -236,6 +237,8 @@ class Settings(Shape):
     drain: Duration = Field(10.0, description="How long calls may go on after SIGTERM.")
 
     _path: Path = PrivateAttr(default=DEFAULT_FILE)
+    _plugin_places: tuple[Place, ...] = PrivateAttr(default=())
+    _known: KnownNames | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
     def _usable(self) -> Self:
@@ -254,8 +257,21 @@ class Settings(Shape):
 
     @property
     def known(self) -> KnownNames:
-        """The users and trunks, for checking a dialplan."""
-        return KnownNames(frozenset(self.users), frozenset(self.trunks))
+        """The users and trunks, for checking a dialplan, and the plugins, which are loaded when first asked.
+
+        Raises DocumentError when there is something wrong with a plugin.
+        """
+        if self._known is None:
+            missing = [
+                Problem(place, f"there is no directory {directory}; make it, or take it out")
+                for place, directory in zip(self._plugin_places, self.plugins, strict=False)
+                if not directory.is_dir()
+            ]
+            if missing:
+                raise DocumentError(tuple(missing))
+            plugins = load_plugins(self.plugins)
+            self._known = KnownNames(frozenset(self.users), frozenset(self.trunks), plugins)
+        return self._known
 
     @classmethod
     def load(cls, path: Path, *, secrets: bool = True) -> "Settings":
@@ -278,6 +294,9 @@ class Settings(Shape):
             ordered = sorted(problems, key=lambda problem: (problem.place.line, problem.place.column))
             raise DocumentError(tuple(ordered))
         settings._path = path
+        settings._plugin_places = tuple(
+            document.place(("plugins", index)) for index in range(len(settings.plugins))
+        )
         return settings
 
 

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pbx.dialplan.compiler import compile_dialplan
+from pbx.dialplan.compiler import compile_with_build
 from pbx.dialplan.generation import Generation
 from pbx.dialplan.handlers.routing import RoutingHandler
 from pbx.dialplan.scope import KnownNames
-from pbx.documents import Document, load
+from pbx.dialplan.trials import run_cases
+from pbx.documents import Document, load, shown
 from pbx.errors import DocumentError, Problem
 
 
@@ -18,9 +19,16 @@ class Summary:
     chains: int
     handlers: int
     rules: int
+    tests: int
 
     def __str__(self) -> str:
-        counts = ((self.chains, "chain"), (self.handlers, "handler"), (self.rules, "rule"))
+        counts: tuple[tuple[int, str], ...] = (
+            (self.chains, "chain"),
+            (self.handlers, "handler"),
+            (self.rules, "rule"),
+        )
+        if self.tests:
+            counts += ((self.tests, "test"),)
         return ", ".join(f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in counts)
 
 
@@ -34,12 +42,35 @@ def check_file(path: Path, known: KnownNames | None = None) -> list[Problem]:
 
 
 def check_document(document: Document, known: KnownNames | None, directory: Path) -> Summary:
-    """Compile `document` and count what is in it; raises DocumentError with every problem."""
-    return summary_of(compile_dialplan(document, known, directory=directory))
+    """Compile `document`, run its tests, and count what is in it.
+
+    Raises DocumentError with every problem; tests and the errors of `lint` are looked at when it compiles.
+    """
+    from pbx.dialplan.lint import lint
+
+    generation, build = compile_with_build(document, known, directory=directory)
+    problems = [finding.problem for finding in lint(generation, build) if finding.level == "error"]
+    problems += failing_tests(generation)
+    if problems:
+        raise DocumentError(tuple(problems))
+    return summary_of(generation)
+
+
+def failing_tests(generation: Generation) -> list[Problem]:
+    """A problem for each test of the dialplan that does not pass."""
+    return [
+        Problem(
+            trial.case.place,
+            f"the test {shown(trial.case.name)} {'cannot be judged' if trial.error else 'failed'}: "
+            + "; ".join(trial.failures),
+        )
+        for trial in run_cases(generation)
+        if not trial.passed
+    ]
 
 
 def summary_of(generation: Generation) -> Summary:
     """Count what is in a generation."""
     handlers = [link.handler for chain in generation.chains.values() for link in chain.links]
     rules = sum(len(handler.options.rules) for handler in handlers if isinstance(handler, RoutingHandler))
-    return Summary(len(generation.chains), len(handlers), rules)
+    return Summary(len(generation.chains), len(handlers), rules, len(generation.cases))

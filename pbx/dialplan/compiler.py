@@ -3,18 +3,22 @@
 import re
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
+from pbx.dialplan.calendars import compile_calendars
+from pbx.dialplan.cases import compile_cases
 from pbx.dialplan.chain import Chain, Link
 from pbx.dialplan.generation import Entry, Generation
+from pbx.dialplan.lists import compile_lists
 from pbx.dialplan.schema import DialplanFile, EntryShape
 from pbx.dialplan.scope import Build, KnownNames, Scope, variables_in
 from pbx.dialplan.steps import compile_step
 from pbx.documents import Document, load, nearest, shown, validate
 from pbx.errors import DocumentError, Problem
 
-NOT_YET = ("calendars", "emergency", "include", "lists", "menus", "queues", "tests")
+NOT_YET = ("include", "menus", "queues")
 """Top-level keys that dialplans may come to use and this version does not read."""
 
 _NAME = re.compile(r"[\w][\w .-]{0,63}")
@@ -33,6 +37,13 @@ def compile_dialplan(
     document: Document, known: KnownNames | None = None, number: int = 1, directory: Path | None = None
 ) -> Generation:
     """Compile `document`; raises DocumentError with every problem that was found, in file order."""
+    return compile_with_build(document, known, number, directory)[0]
+
+
+def compile_with_build(
+    document: Document, known: KnownNames | None = None, number: int = 1, directory: Path | None = None
+) -> tuple[Generation, Build]:
+    """As `compile_dialplan`, with what was learnt on the way."""
     from pbx.dialplan.loops import find_loops
 
     build = Build(document, directory or Path(), known or KnownNames())
@@ -41,7 +52,7 @@ def compile_dialplan(
         build.problems.extend(find_loops(generation, build))
     if generation is None or build.problems:
         raise DocumentError(_in_order(build.problems))
-    return generation
+    return generation, build
 
 
 def _compile(build: Build, number: int) -> Generation | None:
@@ -61,11 +72,18 @@ def _compile(build: Build, number: int) -> Generation | None:
     if isinstance(raw_chains, dict):
         build.chains = tuple(raw_chains)
         build.variables = sorted(variables_in(raw_chains))
+    zone = shape.timezone if shape is not None else ZoneInfo("UTC")
+    build.emergency = frozenset(shape.emergency) if shape is not None else frozenset()
+    build.lists = compile_lists(value.get("lists"), document, build.directory, problems)
+    build.calendars = compile_calendars(value.get("calendars"), document, zone, problems)
     entries = _entries(build, value.get("entry"))
     chains = _chains(build, raw_chains)
+    cases = compile_cases(build, value.get("tests"), zone)
     if shape is None:
         return None
-    return Generation(number, document.name, shape.timezone, entries, chains, build.known)
+    return Generation(
+        number, document.name, zone, entries, chains, build.known, build.lists, build.calendars, cases
+    )
 
 
 def _entries(build: Build, values: Any) -> tuple[Entry, ...]:

@@ -1,11 +1,13 @@
 """A generation: one compiled dialplan, immutable, that running calls keep when another takes its place."""
 
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Any, TypeVar
 
+from pbx.dialplan.calendars import Calendar
 from pbx.dialplan.call import Call
+from pbx.dialplan.cases import Case
 from pbx.dialplan.chain import Chain, Visit, Wait
 from pbx.dialplan.decisions import (
     Continue,
@@ -19,6 +21,8 @@ from pbx.dialplan.decisions import (
     Reject,
 )
 from pbx.dialplan.handlers.routing import Extension, RoutingHandler
+from pbx.dialplan.lists import NumberList
+from pbx.dialplan.plugin_host import blocking
 from pbx.dialplan.scope import KnownNames
 from pbx.dialplan.targets import Target, TrunkTarget, UserTarget
 from pbx.errors import MisuseError, Place
@@ -70,6 +74,9 @@ class Generation:
     entries: tuple[Entry, ...]
     chains: Mapping[str, Chain]
     known: KnownNames
+    lists: Mapping[str, NumberList] = field(default_factory=dict)
+    calendars: Mapping[str, Calendar] = field(default_factory=dict)
+    cases: tuple[Case, ...] = ()
 
     def entry_for(self, source: str) -> str | None:
         """The chain in which a call from `source` enters, or None when no entry takes it."""
@@ -192,9 +199,10 @@ def _complete(target: Target, call: Call) -> Target:
 
 
 def decide_now(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine that never has to wait; raises MisuseError when it does."""
+    """Run a coroutine that never has to wait, or may block instead; raises MisuseError when it does wait."""
     try:
-        coroutine.send(None)
+        with blocking():
+            coroutine.send(None)
     except StopIteration as stop:
         result: T = stop.value
         return result

@@ -1,6 +1,7 @@
 """What every link of a chain is: a handler with a name, options and one question, `decide`."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from time import perf_counter
 from typing import TYPE_CHECKING, ClassVar
 
 from pbx.dialplan.call import Call
@@ -19,6 +20,14 @@ class Handler:
     """
 
     name: ClassVar[str] = ""
+    interface: ClassVar[int] = 1
+    """The version of this interface that a plugin is written for."""
+
+    clock: Callable[[], float] = staticmethod(perf_counter)
+    """Seconds that only grow, for the ages of what a plugin remembers; a fake one in tests."""
+
+    reads_clock: ClassVar[bool] = False
+    """Whether the time of a call may change what the handler says; a test that meets it has to name one."""
 
     class Options(Shape):
         """What the dialplan may say about the handler."""
@@ -37,9 +46,19 @@ class Handler:
         """Decide about `call`, or give `Continue` to ask the next handler."""
         raise NotImplementedError
 
+    async def start(self) -> None:
+        """Called once, before the first decision of a plugin: open what has to be open."""
+
+    async def stop(self) -> None:
+        """Called once, after the last decision of a plugin: close what was opened."""
+
     def saw(self, call: Call) -> str:
         """What the handler looked at, for people."""
         return f"to {call.called}, from {call.caller.number}"
+
+    def branches(self) -> "tuple[tuple[str, Rule], ...]":
+        """What the handler may decide in, as words and a place for each: its rules, if it has any."""
+        return ()
 
 
 class Ending(Handler):

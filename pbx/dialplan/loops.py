@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import product
 
+from pbx.dialplan.calendars import moments
 from pbx.dialplan.call import Call, Caller
 from pbx.dialplan.generation import Generation, Verdict, decide_now
 from pbx.dialplan.patterns import sample
@@ -24,12 +26,13 @@ def find_loops(generation: Generation, build: Build) -> list[Problem]:
     """
     problems: list[Problem] = []
     reported: set[str] = set()
+    times = moments(build.calendars.values(), _NOON)
     for circle in _circles(build.edges):
         if reported & circle:
             continue
         numbers = sorted(_numbers(build, circle))[:_MAX_NUMBERS]
         for chain in sorted(circle):
-            verdict = _goes_round(generation, chain, numbers)
+            verdict = _goes_round(generation, chain, numbers, times)
             if verdict is not None:
                 problems.append(_problem(build, verdict))
                 reported |= circle
@@ -72,22 +75,23 @@ def _numbers(build: Build, circle: set[str]) -> set[str]:
     return numbers
 
 
-def _goes_round(generation: Generation, chain: str, numbers: list[str]) -> Verdict | None:
+def _goes_round(
+    generation: Generation, chain: str, numbers: list[str], times: list[datetime]
+) -> Verdict | None:
     """The verdict on a call that goes round from `chain`, if there is one."""
     callers = ("1000", *numbers) if len(numbers) <= _MAX_CALLERS else ("1000",)
-    for called in numbers:
-        for number in callers:
-            try:
-                verdict = decide_now(generation.decide(_imagined(called, number), chain))
-            except MisuseError:
-                continue
-            if verdict.went_round:
-                return verdict
+    for called, number, at in product(numbers, callers, times):
+        try:
+            verdict = decide_now(generation.decide(_imagined(called, number, at), chain))
+        except MisuseError:
+            continue
+        if verdict.went_round:
+            return verdict
     return None
 
 
-def _imagined(called: str, number: str) -> Call:
-    return Call("imagined", Caller(number), called, "users", _NOON, user="1000")
+def _imagined(called: str, number: str, at: datetime) -> Call:
+    return Call("imagined", Caller(number), called, "users", at, user="1000")
 
 
 def _problem(build: Build, verdict: Verdict) -> Problem:

@@ -3,21 +3,30 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from pbx.dialplan.patterns import Pattern, compile_pattern
 from pbx.dialplan.placeholders import Template, compile_template
 from pbx.documents import Document, nearest, shown
 from pbx.errors import Place, Problem
 
+if TYPE_CHECKING:
+    from pbx.dialplan.calendars import Calendar
+    from pbx.dialplan.lists import NumberList
+    from pbx.dialplan.plugins import Plugins
+
+T = TypeVar("T")
+
 Location = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class KnownNames:
-    """The users and trunks of the service; None when no configuration says who there is."""
+    """The users and trunks of the service, None when no configuration says who there is; its plugins."""
 
     users: frozenset[str] | None = None
     trunks: frozenset[str] | None = None
+    plugins: "Plugins | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +48,10 @@ class Build:
     chains: Collection[str] = ()
     variables: Collection[str] = ()
     problems: list[Problem] = field(default_factory=list)
+    lists: Mapping[str, "NumberList"] = field(default_factory=dict)
+    calendars: Mapping[str, "Calendar"] = field(default_factory=dict)
+    emergency: frozenset[str] = frozenset()
+    used: set[tuple[str, str]] = field(default_factory=set)
     edges: list[Edge] = field(default_factory=list)
     patterns: dict[str, list[Pattern]] = field(default_factory=dict)
 
@@ -117,6 +130,21 @@ class Scope:
             self.problem(f"there is no chain {shown(name)}", *location, suggestion=suggestion)
         elif goto:
             self.build.edges.append(Edge(self.chain, name, self.place(*location)))
+
+    def list(self, name: str, *location: str | int) -> "NumberList | None":
+        """The list `name`, or None after reporting that there is none."""
+        return self._named("list", self.build.lists, name, location)
+
+    def calendar(self, name: str, *location: str | int) -> "Calendar | None":
+        """The calendar `name`, or None after reporting that there is none."""
+        return self._named("calendar", self.build.calendars, name, location)
+
+    def _named(self, kind: str, known: Mapping[str, T], name: str, location: Location) -> T | None:
+        self.build.used.add((kind, name))
+        if name not in known:
+            suggestion = nearest(name, known)
+            self.problem(f"there is no {kind} {shown(name)}", *location, suggestion=suggestion)
+        return known.get(name)
 
     def check_user(self, name: str, *location: str | int) -> None:
         """Report when the configuration is known and has no user `name`."""

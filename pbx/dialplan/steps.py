@@ -37,7 +37,7 @@ def compile_step(
     name = _handler_name(scope, step, endings, also)
     if name is None:
         return None
-    kind = registry()[name]
+    kind = _handlers(scope)[name]
     beside = [key for key in step if key != name and key not in also]
     values, shorthand = _options(scope, kind, step[name], {key: step[key] for key in beside})
     if values is None:
@@ -56,13 +56,19 @@ def compile_step(
     return handler if len(scope.build.problems) == before else None
 
 
+def _handlers(scope: Scope) -> Mapping[str, type[Handler]]:
+    """The handlers there are: the built-in ones and the plugins."""
+    plugins = scope.build.known.plugins
+    return registry() if plugins is None else plugins.handlers
+
+
 def ending_names() -> list[str]:
     """The handlers that may end a rule."""
     return [name for name, kind in registry().items() if issubclass(kind, Ending)]
 
 
 def _handler_name(scope: Scope, step: Mapping[str, Any], endings: bool, also: Collection[str]) -> str | None:
-    known = registry()
+    known = _handlers(scope)
     names = [key for key in step if (key in known or key in NOT_YET) and key not in also]
     if len(names) > 1:
         owners = [name for name in names if name in known and _owns(known[name], names)]
@@ -78,11 +84,11 @@ def _handler_name(scope: Scope, step: Mapping[str, Any], endings: bool, also: Co
     name = names[0]
     place = scope.key_place(name)
     if name not in known:
-        message = f"{name} is not available yet, expected one of {_listing(endings)}"
+        message = f"{name} is not available yet, expected one of {_listing(scope, endings)}"
         scope.build.problems.append(Problem(place, message))
         return None
     if endings and not issubclass(known[name], Ending):
-        message = f"{name} does not end a call, expected one of {_listing(endings)}"
+        message = f"{name} does not end a call, expected one of {_listing(scope, endings)}"
         scope.build.problems.append(Problem(place, message))
         return None
     return name
@@ -96,20 +102,20 @@ def _owns(kind: type[Handler], names: Collection[str]) -> bool:
 def _report_no_handler(scope: Scope, step: Mapping[str, Any], endings: bool, also: Collection[str]) -> None:
     strangers = [key for key in step if key not in also]
     if not strangers:
-        message = f"nothing says what to do with the call, expected one of {_listing(endings)}"
+        message = f"nothing says what to do with the call, expected one of {_listing(scope, endings)}"
         scope.problem(message)
         return
-    candidates = ending_names() if endings else list(registry())
+    candidates = ending_names() if endings else list(_handlers(scope))
     best = max(strangers, key=lambda key: bool(nearest(key, candidates)))
     noun = "ending" if endings else "handler"
     suggestion = nearest(best, [*candidates, *(also if endings else ())])
-    expected = "" if suggestion else f", expected one of {_listing(endings)}"
+    expected = "" if suggestion else f", expected one of {_listing(scope, endings)}"
     message = f"found {shown(best)}, which is no {noun}{expected}"
     scope.build.problems.append(Problem(scope.key_place(best), message, suggestion))
 
 
-def _listing(endings: bool) -> str:
-    return ", ".join(sorted(ending_names() if endings else registry()))
+def _listing(scope: Scope, endings: bool) -> str:
+    return ", ".join(sorted(ending_names() if endings else _handlers(scope)))
 
 
 def _options(

@@ -6,8 +6,8 @@ file, line and column.
 """
 
 from pbx.documents.reader import Document, Fraction, load, loads, shown
-from pbx.documents.scalars import Count, Duration, Flag, Text, Whole, duration
-from pbx.documents.shapes import Shape, ShapeError, nearest, validate
+from pbx.documents.scalars import Count, Duration, Flag, Text, Whole, duration, text_of
+from pbx.documents.shapes import Shape, ShapeError, nearest, to_problem, validate
 
 __all__ = [
     "Count",
@@ -24,5 +24,7 @@ __all__ = [
     "loads",
     "nearest",
     "shown",
+    "text_of",
+    "to_problem",
     "validate",
 ]

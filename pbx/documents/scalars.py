@@ -19,6 +19,14 @@ def _as_written(value: Any) -> Any:
     return value
 
 
+def text_of(value: Any) -> str | None:
+    """A scalar of a document as the text it was written as; None for anything that is no text or number."""
+    if isinstance(value, bool):
+        return None
+    written = _as_written(value)
+    return written if isinstance(written, str) else None
+
+
 def duration(text: Any) -> float:
     """Seconds from "500ms", "20s", "5m", "2h" or "1d"; raises ValueError that says what was expected.
 

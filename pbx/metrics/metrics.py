@@ -29,6 +29,8 @@ class _Observed(Collector):
     def __init__(self, failures: Counter) -> None:
         self.gauges: dict[str, Callable[[], float | None]] = {}
         self.counts: dict[str, Callable[[], Mapping[str, int]]] = {}
+        self.by_handler: dict[str, Callable[[], Mapping[str, int]]] = {}
+        self.handlers: set[str] = set()
         self._failures = failures
 
     def describe(self) -> Iterable[Metric]:
@@ -56,6 +58,16 @@ class _Observed(Collector):
                 if _CAUSE.fullmatch(cause):
                     family.add_metric((cause,), counts[cause])
             yield family
+        for name, read_counts in self.by_handler.items():
+            try:
+                states = dict(read_counts())
+            except Exception:  # noqa: BLE001 -- as above
+                self._failures.inc()
+                continue
+            states_family = GaugeMetricFamily(name, names.HANDLER_GAUGES[name], labels=("handler",))
+            for handler in sorted(states.keys() & self.handlers):
+                states_family.add_metric((handler,), states[handler])
+            yield states_family
 
 
 class _WithoutCreated(Collector):
@@ -170,6 +182,25 @@ class Metrics:
         self._registrations = Counter(
             "pbx_registration_changes_total", "What happened to bindings.", ("cause",), registry=registry
         )
+        by_handler = ("handler", "cause")
+        self._plugin_decisions = Counter(
+            "pbx_plugin_decisions_total",
+            "Decisions of plugins; the cause is their kind.",
+            by_handler,
+            registry=registry,
+        )
+        self._plugin_failures = Counter(
+            "pbx_plugin_failures_total",
+            "Decisions that plugins failed to give.",
+            by_handler,
+            registry=registry,
+        )
+        self._plugin_seconds = self._histogram(
+            "pbx_plugin_decision_seconds",
+            "From asking a plugin to its decision or its failure.",
+            ("handler",),
+            names.PLUGIN_BUCKETS,
+        )
         self._lateness = Histogram(
             "pbx_loop_lateness_seconds",
             "How late the signalling loop runs what is due.",
@@ -209,6 +240,16 @@ class Metrics:
         if name not in names.OBSERVED_COUNTS:
             raise MisuseError(f"{name} is no observed count")
         self._observed.counts[name] = read
+
+    def add_handlers(self, handlers: Iterable[str]) -> None:
+        """Let these names of plugins be values of `handler`; others become `other`."""
+        self._observed.handlers.update(handlers)
+
+    def observe_handlers(self, name: str, read: Callable[[], Mapping[str, int]]) -> None:
+        """Have numbers by handler read at each scrape (names.HANDLER_GAUGES). Raises MisuseError."""
+        if name not in names.HANDLER_GAUGES:
+            raise MisuseError(f"{name} is no gauge by handler")
+        self._observed.by_handler[name] = read
 
     def render(self) -> tuple[bytes, str]:
         """The page for Prometheus, and its content type."""
@@ -325,6 +366,24 @@ class Metrics:
     def registration(self, cause: str) -> None:
         """Something happened to a binding, one of names.REGISTRATION_CAUSES."""
         self._registrations.labels(_known(cause, names.REGISTRATION_CAUSES)).inc()
+
+    # Plugins
+
+    def plugin_decided(self, plugin: str, kind: str, seconds: float) -> None:
+        """A plugin gave a decision of this kind, one of names.DECISION_KINDS."""
+        handler = self._handler(plugin)
+        self._plugin_decisions.labels(handler, _known(kind, names.DECISION_KINDS)).inc()
+        self._plugin_seconds.labels(handler).observe(max(0.0, seconds))
+
+    def plugin_failed(self, plugin: str, cause: str, seconds: float | None) -> None:
+        """A plugin gave none, by one of names.PLUGIN_FAILURE_CAUSES; without seconds it was not asked."""
+        handler = self._handler(plugin)
+        self._plugin_failures.labels(handler, _known(cause, names.PLUGIN_FAILURE_CAUSES)).inc()
+        if seconds is not None:
+            self._plugin_seconds.labels(handler).observe(max(0.0, seconds))
+
+    def _handler(self, name: str) -> str:
+        return name if name in self._observed.handlers else names.OTHER
 
     def loop_late(self, seconds: float) -> None:
         """The signalling loop ran something this long after it was due."""

@@ -22,6 +22,11 @@ GAUGES: Final = {
     "pbx_uptime_seconds": "Since the service was ready.",
 }
 
+# Read from their owner at each scrape, a value for each handler.
+HANDLER_GAUGES: Final = {
+    "pbx_plugin_breaker_state": "A plugin's circuit breaker: 0 closed, 1 being tried, 2 open.",
+}
+
 # Kept by their owner as numbers by cause, and read at each scrape.
 OBSERVED_COUNTS: Final = {
     "pbx_transactions_dropped": "Messages that no transaction took, by rule.",
@@ -47,6 +52,15 @@ AUTH_CAUSES: Final = ("credentials", "stale", "replay", "qop", "algorithm", "mal
 
 REGISTRATION_CAUSES: Final = ("added", "refreshed", "removed", "expired", "flow-closed", "dropped")
 
+PLUGIN_FAILURE_CAUSES: Final = (
+    "timeout", "exception", "decision", "overload", "switched-off", "process", "start", "stopped",
+)  # fmt: skip
+
+DECISION_KINDS: Final = (
+    "answer", "conference", "continue", "defer", "dial", "echo", "goto", "hangup", "menu", "play", "queue",
+    "redirect", "reject", "voicemail",
+)  # fmt: skip
+
 OTHER: Final = "other"
 
 # Seconds. Set-up and post-dial delay share their limits, so that the two can be compared.
@@ -58,6 +72,7 @@ LATENESS_BUCKETS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5
 MOS_BUCKETS: Final = (1.0, 1.5, 2.0, 2.5, 3.0, 3.25, 3.5, 3.75, 4.0, 4.2, 4.5)
 ROUND_TRIP_BUCKETS: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0)
 CODECS: Final = ("PCMU", "PCMA", "G722", "G729", "OPUS")
+PLUGIN_BUCKETS: Final = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 # Of all packets that should have come.
 LOSS_BUCKETS: Final = (0.0, 0.001, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0)
 

@@ -1,17 +1,17 @@
 """The endpoint: every SIP socket of the service, and the single timer of the machines behind them."""
 
-import errno
-from collections.abc import Iterable
+import socket
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
-from twisted.internet import error
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
-from twisted.python.failure import Failure
 
-from pbx.errors import OperatorError, PortInUse
-from pbx.net.addresses import Routes
+from pbx.net.addresses import Routes, canonical, family_of, from_kernel, is_wildcard
 from pbx.net.core import Core
-from pbx.net.tcp import Connection, ConnectionFactory, Numbers
+from pbx.net.sockets import bind
+from pbx.net.tcp import Connection, ConnectionFactory
 from pbx.net.udp import UdpListener
 from pbx.sip.flow import Address, Flow, Transport
 from pbx.sip.framing import FramingError
@@ -20,158 +20,208 @@ from pbx.sip.outputs import Transmit
 # A peer that does not accept a connection in this time gets its request by UDP, if there is that way
 # (RFC 3261 §18.1.1); it has to be well within Timer B.
 CONNECT_TIMEOUT_S = 4
-# Connections that say nothing for so long are closed; phones keep theirs alive more often (RFC 5626 §4.4.1).
-IDLE_S = 3600.0
 # What may wait for one connection to be made; more than that many messages fail as if it had been refused.
-_MAX_WAITING = 64
+MAX_WAITING = 64
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """A connection that is being made, and what is to be sent when it is up."""
+
+    waiting: list[Transmit] = field(default_factory=list)
+    outcome: "Deferred[Any] | None" = None
 
 
 class Endpoint:
     """Owns the listeners and connections; feeds `core` and carries out what it returns.
 
-    `reactor` provides Twisted's IReactorTime, IReactorTCP and IReactorUDP.
+    `reactor` provides Twisted's IReactorTime, IReactorTCP, IReactorSocket and IReactorFDSet; `bound` makes
+    the listeners' sockets. Streams, those that are being opened included, are at most `max_connections`.
     """
 
-    def __init__(self, reactor: Any, routes: Routes, max_connections: int = 1000) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        routes: Routes,
+        max_connections: int = 1000,
+        *,
+        bound: Callable[[Transport, str, int], socket.socket] = bind,
+    ) -> None:
         self._reactor = reactor
         self._routes = routes
         self._max_connections = max_connections
+        self._bound = bound
         self._core: Core | None = None
+        self._stopped = False
         self._udp: dict[Address, UdpListener] = {}
-        self._tcp: list[Address] = []
+        self._locals: dict[tuple[Transport, int], list[Address]] = {}
         self._ports: list[Any] = []
         self._connections: dict[int, Connection] = {}
         self._by_remote: dict[Address, Connection] = {}
-        self._connecting: dict[Address, list[Transmit]] = {}
-        self._numbers = Numbers()
+        self._attempts: dict[Address, _Attempt] = {}
+        self._last_number = 0
+        self._all_closed: Deferred[None] | None = None
+        self._failed: dict[Flow, None] = {}
+        self._failing: Any = None
         self._timer: Any = None
         self._timer_due = 0.0
 
     def attach(self, core: Core) -> None:
-        """Give everything that comes in to `core` from now on."""
+        """Give everything that comes in to `core` from now on.
+
+        Until then datagrams are dropped, like any that was lost, and connections are closed as they come.
+        """
         self._core = core
 
     # -- listening -------------------------------------------------------------------------------------------
 
     def listen(self, transport: Transport, host: str, port: int) -> Address:
-        """Bind; the address that was bound, with its real port. Raises PortInUse or OperatorError."""
-        try:
-            return self._listen_udp(host, port) if transport == "udp" else self._listen_tcp(host, port)
-        except error.CannotListenError as failure:
-            number = getattr(failure.socketError, "errno", None)
-            where = f"{transport}:{host}:{port}"
-            if number == errno.EADDRINUSE:
-                raise PortInUse(f"{where} is in use", "stop the other program or change `listen:`") from None
-            if number == errno.EACCES:
-                raise OperatorError(f"{where} is not allowed", "ports below 1024 need root") from None
-            raise OperatorError(
-                f"cannot listen on {where} ({failure.socketError})", "name an address of this machine"
-            ) from None
-
-    def _listen_udp(self, host: str, port: int) -> Address:
-        listener = UdpListener(self._received)
-        self._ports.append(self._reactor.listenUDP(port, listener, interface=host, maxPacketSize=65536))
-        self._udp[listener.local] = listener
-        return listener.local
-
-    def _listen_tcp(self, host: str, port: int) -> Address:
-        # The factory's address is only known once the port is bound; no connection can come before that.
-        factory = ConnectionFactory(self, (host, port), self._numbers, self._max_connections)
-        bound = self._reactor.listenTCP(port, factory, interface=host)
-        self._ports.append(bound)
-        factory.local = (bound.getHost().host, bound.getHost().port)
-        self._tcp.append(factory.local)
-        return factory.local
+        """Bind to an IP address; what was bound, with its real port. Raises PortInUse or OperatorError."""
+        bound = self._bound(transport, host, port)
+        if transport == "udp":
+            listener = UdpListener(self._reactor, bound, self._received)
+            local = listener.local
+            self._udp[local] = listener
+        else:
+            local = from_kernel(bound.getsockname())
+            factory = ConnectionFactory(self, self._reactor, local)
+            # The reactor takes a duplicate of the descriptor.
+            with bound:
+                self._ports.append(self._reactor.adoptStreamPort(bound.fileno(), bound.family, factory))
+        self._locals.setdefault((transport, 6 if ":" in local[0] else 4), []).append(local)
+        return local
 
     async def stop(self) -> None:
-        """Close every socket; the deferred work of each is waited for."""
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        for connection in list(self._connections.values()):
-            connection.close()
-        for port in self._ports:
-            await port.stopListening()
+        """Close every socket; what is queued has CLOSE_S to leave. The core hears nothing more."""
+        self._stopped = True
+        self._core = None
+        for call in (self._timer, self._failing):
+            if call is not None and call.active():
+                call.cancel()
+        for attempt in list(self._attempts.values()):
+            if attempt.outcome is not None:
+                attempt.outcome.cancel()
+        self._attempts.clear()
+        ports, self._ports = self._ports, []
+        for port in ports:
+            await maybeDeferred(port.stopListening)
+        for listener in self._udp.values():
+            listener.close()
+        if self._connections:
+            self._all_closed = Deferred()
+            for connection in list(self._connections.values()):
+                connection.close()
+            await self._all_closed
 
     @property
     def connections(self) -> int:
         """Streams open now."""
-        return self._numbers.open
+        return len(self._connections)
 
     # -- where to send ---------------------------------------------------------------------------------------
 
     def flow_to(self, transport: Transport, remote: Address) -> Flow | None:
-        """A flow to an IP address and port from the first listener of that transport and family."""
-        six = ":" in remote[0]
-        if transport == "udp":
-            for local in self._udp:
-                if (":" in local[0]) == six:
-                    return Flow("udp", local, remote)
-            return None
-        open_already = self._by_remote.get(remote)
-        if open_already is not None:
-            return open_already.flow
-        for local in self._tcp:
-            if (":" in local[0]) == six:
-                return Flow("tcp", local, remote)
-        return None
+        """A flow to an IP address and port; None for a name, and when no listener speaks its family.
 
-    def address_to(self, host: str) -> str:
-        """Our IP address as the peer at the IP address `host` reaches it."""
-        return self._routes.address_to(host)
+        An open stream is used again. Of several listeners it is the one that the kernel's route leads
+        through, then a wildcard's, then the first.
+        """
+        host, port = remote
+        family = family_of(host)
+        if family is None or not 0 < port < 65536:
+            return None
+        remote = (canonical(host), port)
+        if transport == "tcp":
+            open_already = self._by_remote.get(remote)
+            if open_already is not None and not open_already.closing:
+                return open_already.flow
+        candidates = self._locals.get((transport, family))
+        if not candidates:
+            return None
+        local = candidates[0]
+        if len(candidates) > 1:
+            source = self._routes.source(host)
+            local = min(candidates, key=lambda each: (each[0] != source, not is_wildcard(each[0])))
+        return Flow(transport, local, remote)
+
+    def address_to(self, flow: Flow) -> str:
+        """Our IP address as the peer of `flow` reaches it."""
+        return self._routes.address_to(flow.remote[0], flow.local[0])
+
+    def reaches(self, host: str) -> bool:
+        """Whether a listener speaks the family of this IP address."""
+        family = family_of(host)
+        return family is not None and (("udp", family) in self._locals or ("tcp", family) in self._locals)
 
     # -- the core's outputs ----------------------------------------------------------------------------------
 
     def carry_out(self, outputs: Iterable[Transmit]) -> None:
-        """Send, and arm the timer for what the core waits for now."""
-        failed: list[Flow] = []
+        """Send, and arm the timer for what the core waits for now. Nothing happens once stopped."""
+        if self._stopped:
+            return
         for output in outputs:
             flow = output.flow
             if flow.transport == "udp":
                 listener = self._udp.get(flow.local)
                 if listener is None or not listener.send(output.data, flow.remote):
-                    failed.append(flow)
+                    self._fail(flow)
             elif not self._send_stream(output):
-                failed.append(flow)
+                self._fail(flow)
         self._arm()
-        for flow in failed:
-            self._reactor.callLater(0, self._failed, flow)
 
-    def _failed(self, flow: Flow) -> None:
-        if self._core is not None:
-            self.carry_out(self._core.transport_failed(flow, self._reactor.seconds()))
+    def _fail(self, flow: Flow) -> None:
+        """Tell the core in a turn of its own: what it does then may fail as well."""
+        self._failed[flow] = None
+        if self._failing is None:
+            self._failing = self._reactor.callLater(0, self._tell_failed)
+
+    def _tell_failed(self) -> None:
+        self._failing = None
+        failed, self._failed = self._failed, {}
+        for flow in failed:
+            if self._core is not None:
+                self.carry_out(self._core.transport_failed(flow, self._reactor.seconds()))
 
     def _send_stream(self, output: Transmit) -> bool:
         flow = output.flow
-        connection = (
-            self._connections.get(flow.connection) if flow.connection else self._by_remote.get(flow.remote)
-        )
-        if connection is not None:
-            connection.send(output.data)
-            return True
         if flow.connection:
-            return False
-        waiting = self._connecting.get(flow.remote)
-        if waiting is None:
-            if self._numbers.open >= self._max_connections:
+            connection = self._connections.get(flow.connection)
+            return connection is not None and connection.send(output.data)
+        connection = self._by_remote.get(flow.remote)
+        if connection is not None and not connection.closing:
+            return connection.send(output.data)
+        attempt = self._attempts.get(flow.remote)
+        if attempt is None:
+            if not self.admits():
                 return False
-            self._connecting[flow.remote] = [output]
-            self._connect(flow)
+            self._attempts[flow.remote] = attempt = _Attempt([output])
+            self._connect(flow, attempt)
             return True
-        if len(waiting) >= _MAX_WAITING:
+        if len(attempt.waiting) >= MAX_WAITING:
             return False
-        waiting.append(output)
+        attempt.waiting.append(output)
         return True
 
-    def _connect(self, flow: Flow) -> None:
+    def _connect(self, flow: Flow, attempt: _Attempt) -> None:
         host, port = flow.remote
-        kind = TCP6ClientEndpoint if ":" in host else TCP4ClientEndpoint
-        factory: Any = ConnectionFactory(self, flow.local, self._numbers, self._max_connections)
-        attempt = kind(self._reactor, host, port, timeout=CONNECT_TIMEOUT_S).connect(factory)
-        attempt.addErrback(self._not_connected, flow)
+        local = flow.local[0]
+        client = (TCP6ClientEndpoint if ":" in host else TCP4ClientEndpoint)(
+            self._reactor,
+            host,
+            port,
+            timeout=CONNECT_TIMEOUT_S,
+            bindAddress=None if is_wildcard(local) else (local, 0),
+        )
+        factory: Any = ConnectionFactory(self, self._reactor, flow.local, flow.remote)
+        attempt.outcome = client.connect(factory)
+        attempt.outcome.addBoth(lambda _: self._attempted(flow.remote, attempt))
 
-    def _not_connected(self, _: Failure, flow: Flow) -> None:
-        for output in self._connecting.pop(flow.remote, []):
-            self._failed(output.flow)
+    def _attempted(self, remote: Address, attempt: _Attempt) -> None:
+        """The attempt is over. What still waits for it waits in vain."""
+        if self._attempts.get(remote) is attempt:
+            del self._attempts[remote]
+            for output in attempt.waiting:
+                self._fail(output.flow)
 
     # -- what comes in ---------------------------------------------------------------------------------------
 
@@ -179,15 +229,24 @@ class Endpoint:
         if self._core is not None:
             self.carry_out(self._core.receive(data, flow, self._reactor.seconds()))
 
+    def admits(self) -> bool:
+        """Whether one more stream may be opened."""
+        return self._core is not None and len(self._connections) + len(self._attempts) < self._max_connections
+
+    def number(self) -> int:
+        """The next connection number, from 1 on."""
+        self._last_number += 1
+        return self._last_number
+
     def stream_opened(self, connection: Connection) -> None:
         """A connection is up: what waited for it is sent."""
-        self._numbers.open += 1
         flow = connection.flow
         self._connections[flow.connection] = connection
         self._by_remote[flow.remote] = connection
-        connection.watch(self._reactor, IDLE_S)
-        for output in self._connecting.pop(flow.remote, []):
-            connection.send(output.data)
+        attempt = self._attempts.pop(flow.remote, None)
+        for output in attempt.waiting if attempt is not None else ():
+            if not connection.send(output.data):
+                self._fail(output.flow)
 
     def stream_received(self, data: bytes, connection: Connection) -> None:
         """A whole message of a stream."""
@@ -201,13 +260,13 @@ class Endpoint:
     def stream_closed(self, connection: Connection) -> None:
         """A connection is gone."""
         flow = connection.flow
-        if self._connections.pop(flow.connection, None) is None:
-            return
-        self._numbers.open -= 1
+        del self._connections[flow.connection]
         if self._by_remote.get(flow.remote) is connection:
             del self._by_remote[flow.remote]
         if self._core is not None:
             self.carry_out(self._core.flow_closed(flow, self._reactor.seconds()))
+        if self._all_closed is not None and not self._connections:
+            self._all_closed.callback(None)
 
     # -- the timer -------------------------------------------------------------------------------------------
 

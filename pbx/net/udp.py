@@ -1,61 +1,95 @@
 """SIP over UDP (RFC 3261 §18): one socket a listener, a message a datagram."""
 
+import errno
+import logging
 import socket
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.protocol import DatagramProtocol
-from twisted.internet.udp import Port
+from twisted.internet.interfaces import IReadDescriptor
+from zope.interface import implementer
 
+from pbx.net.addresses import from_kernel, to_kernel
 from pbx.sip.flow import Address, Flow
 from pbx.sip.message import is_keepalive
 
-# A stalled event loop finds its datagrams here: at 300 calls a second a second's worth is about 3 MB.
-RECEIVE_BUFFER_BYTES = 8 << 20
+log = logging.getLogger("pbx")
 
+# No datagram is larger (RFC 768; jumbograms are no SIP).
+_MAX_DATAGRAM = 65536
+# Datagrams that are read at once before timers and streams have their turn.
+_AT_ONCE = 100
 _REMEMBERED_FLOWS = 8192
+# What a datagram that was not sent is like one that was lost on the way: it will be sent again, or not.
+_LOST = frozenset(
+    {errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS, errno.ENOMEM, errno.EINTR, errno.ECONNREFUSED}
+)
 
 
-class UdpListener(DatagramProtocol):
-    """A bound socket: gives every datagram with its flow to `received`, and sends."""
+@implementer(IReadDescriptor)
+class UdpListener:
+    """A bound socket that the reactor watches: gives every datagram with its flow to `received`, and sends.
 
-    noisy = False
+    Twisted's own datagram port would lose the zone of a link-local peer, and no answer would reach it.
+    """
 
-    def __init__(self, received: Callable[[bytes, Flow], None]) -> None:
+    def __init__(self, reactor: Any, bound: socket.socket, received: Callable[[bytes, Flow], None]) -> None:
+        self._reactor = reactor
+        self._socket = bound
         self._received = received
         self._flows: dict[Any, Flow] = {}
-        self._socket: socket.socket | None = None
-        self.local: Address = ("", 0)
+        self.local: Address = from_kernel(bound.getsockname())
+        reactor.addReader(self)
 
-    def startProtocol(self) -> None:
-        """The socket is bound."""
-        port = self.transport
-        assert isinstance(port, Port)
-        self._socket = port.socket
-        host, number = self._socket.getsockname()[:2]
-        self.local = (host, number)
-        for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-            self._socket.setsockopt(socket.SOL_SOCKET, option, RECEIVE_BUFFER_BYTES)
+    def fileno(self) -> int:
+        """The descriptor to watch; -1 when closed."""
+        return self._socket.fileno()
 
-    def datagramReceived(self, datagram: bytes, addr: Any) -> None:
+    def logPrefix(self) -> str:
+        """Names it in the reactor's log."""
+        return f"udp:{self.local[0]}:{self.local[1]}"
+
+    def connectionLost(self, reason: object) -> None:
+        """The reactor does not watch the socket any more, and that was not our wish."""
+        log.critical("%s is not read any more: %s", self.logPrefix(), reason)
+
+    def doRead(self) -> None:
+        """Datagrams are there. An error that another datagram left behind is gone once it has been read."""
+        for _ in range(_AT_ONCE):
+            try:
+                datagram, address = self._socket.recvfrom(_MAX_DATAGRAM)
+            except OSError:
+                return
+            try:
+                self._take(datagram, address)
+            except Exception:
+                # Raised into the reactor, it would end the listener.
+                log.exception("a fault of our own; a datagram is lost")
+
+    def _take(self, datagram: bytes, address: Any) -> None:
         """One datagram; empty ones and CRLF keep NAT bindings open and say nothing (RFC 5626 §4.4)."""
         if is_keepalive(datagram):
             return
-        flow = self._flows.get(addr)
+        flow = self._flows.get(address)
         if flow is None:
             if len(self._flows) >= _REMEMBERED_FLOWS:
                 self._flows.clear()
-            flow = self._flows[addr] = Flow("udp", self.local, (addr[0], addr[1]))
+            flow = self._flows[address] = Flow("udp", self.local, from_kernel(address))
         self._received(datagram, flow)
 
     def send(self, data: bytes, remote: Address) -> bool:
-        """Send at once, past Twisted's checks of the address; False when it cannot be sent."""
-        if self._socket is None:
-            return False
+        """Send at once. False when it cannot be sent: no route, a wrong address, larger than a datagram.
+
+        A full buffer is no failure: the datagram is lost like any other.
+        """
         try:
-            self._socket.sendto(data, remote)
-        except BlockingIOError:
-            return True  # the kernel's buffer is full: lost like any datagram, and sent again like any
-        except OSError:
-            return False
+            self._socket.sendto(data, to_kernel(remote) if "%" in remote[0] else remote)
+        except OSError as error:
+            return error.errno in _LOST
         return True
+
+    def close(self) -> None:
+        """Nothing is read or sent any more."""
+        if self._socket.fileno() != -1:
+            self._reactor.removeReader(self)
+            self._socket.close()

@@ -97,7 +97,9 @@ class Destinations:
                 yield from self._trunk(trunk, number or dialled.call.called, dialled, addresses)
             case UriTarget(text):
                 uri = Uri.parse(text)
-                flow = self._flow(uri.host, uri.port, uri.transport, addresses)
+                # What asks for TLS is not sent in the clear instead (RFC 3261 §26.2.2).
+                secure = uri.scheme == "sips"
+                flow = None if secure else self._flow(uri.host, uri.port, uri.transport, addresses)
                 if flow is not None:
                     yield self._destination(uri, flow, uri, dialled, label="uri")
 
@@ -128,6 +130,8 @@ class Destinations:
 
     def _flow(self, host: str, port: int | None, transport: str | None, addresses: Addresses) -> Flow | None:
         address = addresses.get(host, host)
+        if transport not in {None, "udp", "tcp"}:
+            return None
         kind: Transport = "tcp" if transport == "tcp" else "udp"
         try:
             return self._network.flow_to(kind, (address, port or DEFAULT_PORT))

@@ -1,5 +1,6 @@
 """The router: asks the dialplan where calls go, and turns its decisions into plans."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import assert_never
 
@@ -23,11 +24,18 @@ class Router:
         self._destinations = destinations
         self._resolve = resolve
         self._verdicts: dict[str, tuple[Generation, Verdict]] = {}
+        self._asked: Counter[int] = Counter()
 
     async def route(self, call: Call, routed: RoutedCall, now: Callable[[], float]) -> Plan:
         """The first plan of a new call."""
         generation = self.generation
-        verdict = await generation.decide(routed)
+        self._asked[generation.number] += 1
+        try:
+            verdict = await generation.decide(routed)
+        finally:
+            self._asked[generation.number] -= 1
+            if not self._asked[generation.number]:
+                del self._asked[generation.number]
         return await self._plan(call, generation, verdict, now)
 
     async def follow(self, call: Call, outcome: Outcome, status: int, now: Callable[[], float]) -> Plan:
@@ -40,6 +48,12 @@ class Router:
             if following is not None:
                 return await self._plan(call, generation, following, now)
         return Refuse(status, cause="not-found" if status == 404 else CAUSE_OF_OUTCOME[outcome])
+
+    def used(self, generation: Generation) -> bool:
+        """Whether a call is decided by `generation`, or may still ask it."""
+        if generation is self.generation or self._asked[generation.number]:
+            return True
+        return any(kept is generation for kept, _ in self._verdicts.values())
 
     def verdict(self, call_id: str) -> Verdict | None:
         """How the call was routed last."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IReadDescriptor
 from zope.interface import implementer
 
@@ -22,6 +22,7 @@ from pbx.config.settings import Settings
 from pbx.config.settings import User as UserSettings
 from pbx.dialplan.compiler import load_dialplan
 from pbx.dialplan.generation import Generation
+from pbx.dialplan.plugins import Plugins
 from pbx.errors import OperatorError
 from pbx.ids import Ids
 from pbx.media.plane import MediaPlane
@@ -38,6 +39,7 @@ from pbx.service.conductor import Conductor
 from pbx.service.counting import Counting
 from pbx.service.destinations import DEFAULT_PORT, Destinations
 from pbx.service.network import OwnAddress
+from pbx.service.plugins import PluginLife
 from pbx.service.reports import VERSION, Reports
 from pbx.service.router import Router
 from pbx.service.screening import DIALOG_ALLOW, PRODUCT
@@ -177,6 +179,9 @@ class Service:
         )
         self._resolver = Resolver(reactor, reachable=self.endpoint.reaches)
         self.router = Router(self._generation, destinations, self._resolver.resolve)
+        plugins = settings.known.plugins or Plugins()
+        self.plugins = PluginLife(reactor, plugins, self.metrics, self.router.used)
+        self._reloading = DeferredLock()
         self.conductor = Conductor(
             self.switch, self.router, self.metrics, clock.now, self.endpoint.carry_out, self._bindings_changed
         )
@@ -204,6 +209,7 @@ class Service:
         self._media_events = _MediaEvents(self.media.event_descriptor, self._media_happened)
         self._reactor.addReader(self._media_events)
         self._restore()
+        await self.plugins.start(self._generation)
         self.endpoint.attach(self.conductor)
         gc.collect()
         gc.freeze()
@@ -269,6 +275,7 @@ class Service:
             for server in servers:
                 await _deferred(server.stop())
             await self.endpoint.stop()
+            await self.plugins.stop()
         finally:
             await self._stop_rest()
 
@@ -289,10 +296,17 @@ class Service:
                 gc.set_threshold(*self._gc_thresholds)
                 gc.unfreeze()
 
-    def reload(self) -> str:
+    async def reload(self) -> str:
         """Load the dialplan anew; running calls keep theirs. With OperatorError nothing has changed."""
-        generation = _load(self._settings, self.router.generation.number + 1)
-        self.router.generation = generation
+        await self._reloading.acquire()
+        try:
+            before = self.router.generation
+            generation = _load(self._settings, before.number + 1)
+            await self.plugins.start(generation)
+            self.router.generation = generation
+            self.plugins.retire(before)
+        finally:
+            self._reloading.release()
         return f"dialplan {self._settings.dialplan} is generation {generation.number} now"
 
     def _pause(self, seconds: float) -> Deferred[None]:

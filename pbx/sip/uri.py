@@ -31,7 +31,7 @@ _LABEL: Final = r"[A-Za-z0-9_]++(?:-++[A-Za-z0-9_]++)*+"
 # Underscores are accepted, because names of containers have them.
 _hostname: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*+\.?").fullmatch
 # RFC 5118 §4.10: RFC 3261's grammar made people write one colon too many before an embedded IPv4 address.
-_three_colons: Final = re.compile(r":::(?=[0-9.]+$)").sub
+_three_colons: Final = re.compile(r":::(?=[0-9]+\.[0-9.]+$)").sub
 _visual_separators: Final = str.maketrans("", "", "-.()")
 
 # §19.1.4: these never match when only one of two URIs has them; `transport` by the section's examples.

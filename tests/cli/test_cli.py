@@ -70,7 +70,7 @@ def test_version() -> None:
     ("arguments", "words"),
     [
         (["chek"], "there is no verb 'chek'; did you mean check?"),
-        (["zzz"], "there is no verb 'zzz'; the verbs are run, check, explain"),
+        (["zzz"], "there is no verb 'zzz'; the verbs are run, check, test, lint, explain"),
         (["--zzz"], "No such option"),
         (["check", "--zzz"], "No such option"),
         (["explain", "--from", "1"], "Missing option '--to'"),

@@ -335,8 +335,8 @@ entry: [{form: users, chain: a}]⏎chains: {a: [echo]}
     set sets nothing
 …chains: {a: [set: {variables: {to: x}}, echo]}
     found the name 'to', expected one such as
-…chains: {a: [echo]}⏎lists: {}
-    d.yaml:3:1: lists is not available yet
+…chains: {a: [echo]}⏎menus: {}
+    d.yaml:3:1: menus is not available yet
 …chains: {a: [echo]}⏎timezon: UTC
     d.yaml:3:1: unknown key 'timezon' (did you mean timezone?)
 …chains: {a: [echo]}⏎timezone: Europe/Amsterdm
@@ -366,7 +366,19 @@ def test_decisions_that_differ_in_reason_only_are_equal() -> None:
 
 
 def test_every_handler_is_found_and_none_is_announced_that_is_there() -> None:
-    assert set(registry()) == {"dial", "echo", "goto", "hangup", "redirect", "reject", "routing", "set"}
+    assert set(registry()) == {
+        "allowlist",
+        "blacklist",
+        "dial",
+        "echo",
+        "goto",
+        "hangup",
+        "hours",
+        "redirect",
+        "reject",
+        "routing",
+        "set",
+    }
     assert not NOT_YET & set(registry())
 
 

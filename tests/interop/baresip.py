@@ -9,14 +9,16 @@ import shutil
 import socket
 import subprocess
 import wave
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from pbx.cli.interop.actors import free_port, free_sip_port, stop_process
+from pbx.cli.interop.actors import stop_process
 from pbx.cli.interop.audio import RATE, Samples, sine
 from pbx.cli.interop.clock import now, wait_until
+from pbx.cli.interop.ports import SipPort, free_port
 from pbx.cli.interop.service import tail
 
 HOST = "127.0.0.1"
@@ -59,7 +61,8 @@ class Baresip:
     ) -> None:
         self.user = user
         self.directory = directory
-        self.sip_port = free_sip_port()
+        with closing(SipPort(HOST, "udp")) as port:
+            self.sip_port = port.number
         self.events: list[dict[str, Any]] = []
         self._control_port = free_port(socket.SOCK_STREAM)
         self._control: socket.socket | None = None

@@ -73,7 +73,8 @@ def service(tmp_path: Path) -> Iterator[Service]:
 
 def test_two_baresips_register_and_talk_through_the_pbx(service: Service, tmp_path: Path) -> None:
     def phone(user: str, tone: float) -> Baresip:
-        registrar = service.sip["udp"]
+        registrar = service.target("udp", HOST)
+        assert registrar is not None
         return Baresip(
             tmp_path / user, user, tone, domain=DOMAIN, password=PASSWORDS[user], registrar=registrar
         )

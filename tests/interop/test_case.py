@@ -27,7 +27,8 @@ def write(directory: Path, case: str = CASE) -> Path:
     (directory / "pbx.yaml").write_text(CONFIG)
     (directory / "dialplan.yaml").write_text("{}")
     (directory / "common" / "callee.xml").write_text("<scenario/>")
-    (directory / "mine" / "caller.xml").write_text("<scenario/>")
+    (directory / "common" / "part.xml").write_text("<send/>\n")
+    (directory / "mine" / "caller.xml").write_text('<scenario>\n<include file="part.xml"/>\n</scenario>')
     (directory / "mine" / "case.yaml").write_text(case)
     return directory
 
@@ -44,8 +45,8 @@ def test_a_case_is_read(tmp_path: Path) -> None:
     assert case.has_audio
     assert case.dialplan == tmp_path / "dialplan.yaml"
     assert case.scenarios == {
-        "callee.xml": tmp_path / "common" / "callee.xml",
-        "caller.xml": tmp_path / "mine" / "caller.xml",
+        "callee.xml": "<scenario/>",
+        "caller.xml": "<scenario>\n<send/>\n</scenario>",
     }
     turn = case.shape.steps[1]["alice"]
     # Numbers are text as written, leading zeros and all.
@@ -77,6 +78,20 @@ def test_a_case_has_a_dialplan_of_its_own_before_the_common_one(tmp_path: Path) 
 def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, change: tuple[str, str], expected: str) -> None:
     found = problems(tmp_path, CASE.replace(*change))
     assert any(each.startswith(expected) for each in found), found
+
+
+def test_what_a_scenario_includes_has_to_be_there(tmp_path: Path) -> None:
+    write(tmp_path)
+    (tmp_path / "common" / "part.xml").unlink()
+    with pytest.raises(DocumentError, match="cannot include 'part.xml': it is not there"):
+        find_suite(tmp_path)
+
+
+def test_scenarios_that_include_each_other_are_told(tmp_path: Path) -> None:
+    write(tmp_path)
+    (tmp_path / "common" / "part.xml").write_text('<include file="caller.xml"/>')
+    with pytest.raises(DocumentError, match="its includes go round in a circle"):
+        find_suite(tmp_path)
 
 
 def test_directories_without_cases(tmp_path: Path) -> None:

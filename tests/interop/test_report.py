@@ -14,10 +14,15 @@ BAD = Outcome(
     {"/tmp/x/1-bob.errors": "unexpected \x1b[31mBYE\x00", "/tmp/x/1-bob.messages": ""},
     Path("/tmp/x"),
 )
+SKIPPED = Outcome("ipv6", "over IPv6", 0.0, skipped="the host has no IPv6")
 
 
 def test_lines_for_people() -> None:
     assert line(GOOD) == "basic-call               passed    3.2 s  two phones talk"
+    assert line(SKIPPED).splitlines() == [
+        "ipv6                     skipped   0.0 s  over IPv6",
+        "    not run: the host has no IPv6",
+    ]
     assert line(BAD).splitlines() == [
         "busy                     FAILED    1.5 s  a busy phone",
         "    bob: SIPp <failed>",
@@ -30,17 +35,20 @@ def test_lines_for_people() -> None:
 
 def test_the_closing_line() -> None:
     assert summary([GOOD, BAD, GOOD]) == "2 passed, 1 failed"
+    assert summary([GOOD, SKIPPED]) == "1 passed, 0 failed, 1 skipped"
     assert summary([]) == "0 passed, 0 failed"
 
 
 def test_junit(tmp_path: Path) -> None:
     path = tmp_path / "reports" / "sipp.xml"
-    write_junit([GOOD, BAD], path)
+    write_junit([GOOD, BAD, SKIPPED], path)
     suite = ElementTree.parse(path).getroot().find("testsuite")
     assert suite is not None
-    assert (suite.get("tests"), suite.get("failures"), suite.get("time")) == ("2", "1", "4.750")
-    good, bad = suite.findall("testcase")
+    assert (suite.get("tests"), suite.get("failures"), suite.get("time")) == ("3", "1", "4.750")
+    assert suite.get("skipped") == "1"
+    good, bad, skipped = suite.findall("testcase")
     assert (good.get("name"), good.get("time"), len(good)) == ("basic-call", "3.250", 0)
+    assert [each.tag for each in skipped] == ["skipped"]
     failure, output = bad.find("failure"), bad.find("system-out")
     assert failure is not None
     assert output is not None
@@ -51,12 +59,13 @@ def test_junit(tmp_path: Path) -> None:
 
 
 def test_json() -> None:
-    told = json.loads(json.dumps(to_json([GOOD, BAD])))
-    assert (told["passed"], told["failed"]) == (1, 1)
+    told = json.loads(json.dumps(to_json([GOOD, BAD, SKIPPED])))
+    assert (told["passed"], told["failed"], told["skipped"]) == (1, 1, 1)
     assert told["cases"][0] == {
         "name": "basic-call",
         "summary": "two phones talk",
         "passed": True,
+        "skipped": "",
         "seconds": 3.25,
         "faults": [],
         "directory": None,

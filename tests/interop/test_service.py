@@ -8,6 +8,7 @@ from typing import Self
 
 import pytest
 
+from pbx.cli.interop.ports import SipPort, free_media_ports, is_free
 from pbx.cli.interop.runner import counter_faults
 from pbx.cli.interop.service import (
     GAUGES,
@@ -16,7 +17,6 @@ from pbx.cli.interop.service import (
     Service,
     Snapshot,
     fetch_numbers,
-    free_media_ports,
     merged,
     tail,
 )
@@ -73,11 +73,42 @@ def test_settings_are_laid_over_each_other() -> None:
 
 
 def test_the_media_ports_are_a_free_even_range() -> None:
-    first, last = map(int, free_media_ports(16).split("-"))
-    assert first % 2 == 0
-    assert last - first == 15
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", first))
+    ports = free_media_ports(16)
+    assert (ports.start % 2, len(ports)) == (0, 16)
+    assert all(is_free("127.0.0.1", port) for port in ports)
+
+
+def test_our_ports_are_not_those_that_the_kernel_gives_away() -> None:
+    first, last = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    assert all(port < first or port > last for port in free_media_ports())
+    port = SipPort("127.0.0.1", "udp")
+    assert port.number < first or port.number > last
+    port.close()
+
+
+@pytest.mark.parametrize(
+    ("transport", "used", "guarded"),
+    [
+        ("udp", socket.SOCK_DGRAM, socket.SOCK_STREAM),
+        ("tcp", socket.SOCK_STREAM, socket.SOCK_DGRAM),
+    ],
+)
+def test_a_sip_port_is_kept_from_others_and_free_for_its_own_transport(
+    transport: str, used: socket.SocketKind, guarded: socket.SocketKind
+) -> None:
+    port = SipPort("127.0.0.1", transport)
+    assert is_free("127.0.0.1", port.number, used)
+    assert not is_free("127.0.0.1", port.number, guarded)
+    port.close()
+    assert is_free("127.0.0.1", port.number, guarded)
+
+
+def test_a_phone_calls_the_listener_of_its_transport_and_family() -> None:
+    service = Service(["udp:127.0.0.1:5060", "tcp:127.0.0.1:5062", "udp:[::1]:5064"], None)
+    assert service.target("udp", "127.0.0.1") == "127.0.0.1:5060"
+    assert service.target("tcp", "127.0.0.1") == "127.0.0.1:5062"
+    assert service.target("udp", "::1") == "[::1]:5064"
+    assert service.target("tcp", "::1") is None
 
 
 class _Page:
@@ -113,7 +144,7 @@ class _Page:
 def test_leftovers_are_told_from_the_metrics() -> None:
     before = Snapshot(Numbers(CLEAN + f"{REGISTRATIONS} 1\n"), {}, 0, 0)
     with _Page(CLEAN + f"{REGISTRATIONS} 1\n") as page:
-        service = Service({}, page.address)
+        service = Service([], page.address)
         assert service.leftovers(before, 0) == []
         assert service.leftovers(before, 1) == [f"{REGISTRATIONS} is -1 off what the case expects"]
         page.text = CLEAN.replace("pbx_legs_active 0", "pbx_legs_active 2") + f"{REGISTRATIONS} 2\n"
@@ -149,7 +180,7 @@ def test_descriptors_and_threads_that_are_left_are_told() -> None:
         assert child.stdin is not None
         assert child.stdout is not None
         assert child.stdout.readline() == "ready\n"
-        service = Service({}, page.address)
+        service = Service([], page.address)
         service.pid = child.pid
         before = service.snapshot()
         assert service.leftovers(before, 0) == []
@@ -170,7 +201,7 @@ def test_metrics_that_cannot_be_read() -> None:
 def test_trouble_in_the_log_counts_from_where_the_case_began(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text("Traceback (most recent call last)\n")
-    service = Service({}, None, log)
+    service = Service([], None, log)
     size = log.stat().st_size
     assert service.trouble(0) == ["Traceback (most recent call last)"]
     with log.open("a") as file:

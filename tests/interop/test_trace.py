@@ -53,15 +53,40 @@ def test_the_phases_of_a_call_with_early_media() -> None:
         message(5, "BYE", sent=True, method="BYE"),
         message(5.1, "SIP/2.0 200 OK", method="BYE"),
     ]
-    assert phases(messages, 9) == {"early": Window(1, 3), "answered": Window(3, 5)}
-    assert phases(messages[:6], 9) == {"early": Window(1, 3), "answered": Window(3, 9)}
-    assert phases(messages[:5], 9) == {"early": Window(1, 9)}
+    assert phases(messages, 9) == {"early": [Window(1, 3)], "answered": [Window(3, 5)]}
+    assert phases(messages[:6], 9) == {"early": [Window(1, 3)], "answered": [Window(3, 9)]}
+    assert phases(messages[:5], 9) == {"early": [Window(1, 9)]}
     assert phases(messages[:4], 9) == {}
 
 
 def test_the_phases_of_a_call_that_is_refused_while_it_speaks() -> None:
     messages = [message(1, "SIP/2.0 183 x", body=SDP), message(2, "SIP/2.0 486 Busy Here")]
-    assert phases(messages, 9) == {"early": Window(1, 2)}
+    assert phases(messages, 9) == {"early": [Window(1, 2)]}
+
+
+def test_the_phases_of_a_call_that_is_held_and_resumed() -> None:
+    sendonly, recvonly = SDP + b"a=sendonly\r\n", SDP + b"a=recvonly\r\n"
+    messages = [
+        message(1, "INVITE", body=SDP),
+        message(2, "SIP/2.0 200 OK", sent=True, body=SDP),
+        message(4, "INVITE", body=sendonly),
+        message(4.1, "SIP/2.0 200 OK", sent=True, body=recvonly),
+        message(6, "INVITE", body=SDP),
+        message(6.1, "SIP/2.0 200 OK", sent=True, body=SDP),
+        message(7, "INVITE", body=sendonly),
+        message(7.1, "SIP/2.0 491 Request Pending", sent=True),
+        message(9, "BYE", method="BYE"),
+    ]
+    assert phases(messages, 10) == {"answered": [Window(2, 4.1), Window(6.1, 9)], "held": [Window(4.1, 6.1)]}
+
+
+def test_a_phone_goes_on_speaking_when_a_new_offer_is_refused() -> None:
+    calling = Talk()
+    for each in (message(0, "INVITE", sent=True, body=SDP), message(1, "SIP/2.0 200 OK", body=SDP)):
+        calling.follow(each)
+    assert calling.follow(message(2, "INVITE", sent=True, body=SDP)) == PEER
+    assert calling.follow(message(3, "SIP/2.0 488 Not Acceptable Here")) == PEER
+    assert calling.follow(message(4, "BYE", method="BYE")) is None
 
 
 def test_a_phone_speaks_when_both_sides_have_said_where() -> None:

@@ -15,6 +15,7 @@ from pbx.dialplan.scope import KnownNames
 from pbx.documents import loads
 from pbx.ids import Ids
 from pbx.metrics.metrics import Metrics
+from pbx.net.addresses import is_literal
 from pbx.registrar.binding import RegistrarLimits
 from pbx.registrar.registrar import Registrar
 from pbx.service.admission import Admission, Trunk, User
@@ -75,12 +76,14 @@ class CountedBytes:
 
 
 class FakeNetwork:
-    """Every peer is reachable; what is sent is delivered to who listens at its address."""
+    """Every address is reachable, no name is; what is sent is delivered to who listens at its address."""
 
     def __init__(self, *, tcp: bool = False) -> None:
         self.tcp = tcp
 
     def flow_to(self, transport: Transport, remote: Address) -> Flow | None:
+        if not is_literal(remote[0]):
+            return None
         return Flow(transport, OURS, remote) if transport == "udp" or self.tcp else None
 
     def address_to(self, flow: Flow) -> str:

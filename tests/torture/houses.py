@@ -69,6 +69,8 @@ class Going:
         self.call.bye()
         assert self.alice.responses("BYE") == [200]
         self.bob.answer_last(200, "BYE")
+        # A call that a stranger did not acknowledge ends after 32 s with a BYE, to which nobody answers.
+        self.house.advance(80)
         self.house.assert_nothing_left()
         assert len(self.house.registrar) == 2
 

@@ -24,9 +24,7 @@ def test_there_are_49_of_them() -> None:
 
 @pytest.mark.parametrize(("setting", "transport"), WAYS)
 @pytest.mark.parametrize("torture", EVERY, ids=lambda torture: torture.name)
-def test_the_verdict(
-    torture: Torture, setting: str, transport: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_verdict(torture: Torture, setting: str, transport: str, monkeypatch: pytest.MonkeyPatch) -> None:
     house = open_house(setting, monkeypatch)
     going = Going.start(house)
     peer = TRANSPORTS[transport](house)

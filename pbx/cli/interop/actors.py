@@ -2,17 +2,16 @@
 
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pbx.cli.interop.clock import wait_until
+from pbx.cli.interop.scenario import sdp
 from pbx.cli.interop.trace import Traced, TraceReader
 from pbx.errors import OperatorError
 
-HOST = "127.0.0.1"
 _READY_SECONDS = 5.0
 _END_SECONDS = 5.0
 # SIPp's exit codes that say more than "a call failed" (1); `sipp -h` lists them.
@@ -32,35 +31,16 @@ def find_sipp() -> str:
     return path
 
 
-def free_port(kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
-    """A local port that nobody holds at this moment."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
-
-
-def free_sip_port() -> int:
-    """A local port that is free over UDP and over TCP: SIPp may use either."""
-    for _ in range(100):
-        port = free_port()
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            try:
-                probe.bind((HOST, port))
-            except OSError:
-                continue
-            return port
-    raise OperatorError("no free port for SIPp", f"close some programs that listen on {HOST}")
-
-
 @dataclass(slots=True)
 class Phone:
-    """Who SIPp plays in a case: a user with a password, a SIP port and, with audio, an RTP port."""
+    """Who SIPp plays in a case: a user with a password, at an address with a SIP port and an RTP port."""
 
     name: str
     user: str
     password: str
     domain: str
     transport: str
+    address: str
     port: int
     audio_port: int
     messages: list[Traced] = field(default_factory=list)
@@ -71,7 +51,7 @@ class Actor:
     """One run of SIPp: the phone that it plays and the files that it leaves."""
 
     phone: Phone
-    scenario: Path
+    label: str
     trace: Path
     errors: Path
     output: Path
@@ -82,7 +62,7 @@ class Actor:
     def start(
         cls,
         phone: Phone,
-        scenario: Path,
+        scenario: str,
         *,
         target: str,
         called: str,
@@ -90,26 +70,29 @@ class Actor:
         label: str,
         timeout: float,
         keys: Mapping[str, str],
+        repeats: bool = True,
     ) -> "Actor":
-        """Start SIPp on `phone`'s port against `target` (HOST:PORT), to run `scenario` once."""
-        trace, errors, output = (directory / f"{label}.{kind}" for kind in ("messages", "errors", "output"))
-        command = [find_sipp(), target, "-sf", str(scenario), "-m", "1", "-nostdin"]
-        command += [
-            "-i",
-            HOST,
-            "-p",
-            str(phone.port),
-            "-mi",
-            HOST,
-            "-t",
-            "t1" if phone.transport == "tcp" else "u1",
-        ]
+        """Start SIPp on `phone`'s port against `target` (HOST:PORT), to run the text `scenario` once."""
+        trace, errors, output, path = (
+            directory / f"{label}.{kind}" for kind in ("messages", "errors", "output", "xml")
+        )
+        path.write_text(scenario, encoding="utf-8")
+        command = [find_sipp(), target, "-sf", str(path), "-m", "1", "-nostdin"]
+        command += ["-t", "t1" if phone.transport == "tcp" else "u1"]
+        command += ["-i", phone.address, "-p", str(phone.port), "-mi", phone.address]
         command += ["-s", called or phone.user, "-au", phone.user, "-ap", phone.password]
         command += ["-auth_uri", f"{called}@{phone.domain}" if called else phone.domain]
-        given = {"user": phone.user, "domain": phone.domain, "audio_port": str(phone.audio_port), **keys}
+        given = {
+            "user": phone.user,
+            "domain": phone.domain,
+            "audio_port": str(phone.audio_port),
+            "sdp": sdp(phone.address, phone.audio_port),
+            **keys,
+        }
         for key, value in given.items():
             command += ["-key", key, value]
         command += ["-timeout", f"{timeout:.0f}s", "-timeout_error"]
+        command += [] if repeats else ["-nr"]
         command += ["-trace_msg", "-message_file", str(trace), "-trace_err", "-error_file", str(errors)]
         # SIPp draws a screen every second; its last state is worth keeping, a terminal is not needed.
         with output.open("wb") as sink:
@@ -121,12 +104,12 @@ class Actor:
                 stderr=subprocess.STDOUT,
                 env={**os.environ, "TERM": "dumb"},
             )
-        return cls(phone, scenario, trace, errors, output, process, TraceReader(trace))
+        return cls(phone, label, trace, errors, output, process, TraceReader(trace))
 
     def wait_ready(self) -> bool:
         """Wait until SIPp holds its port (who is called must listen first); False if it never does."""
         return wait_until(
-            lambda: self.process.poll() is not None or listens(self.phone.port, self.phone.transport),
+            lambda: self.process.poll() is not None or listens(self.phone),
             _READY_SECONDS,
             0.02,
         )
@@ -167,8 +150,9 @@ def stop_process(process: subprocess.Popen[bytes], patience: float) -> None:
             process.wait(patience)
 
 
-def listens(port: int, transport: str = "udp") -> bool:
-    """Whether a socket is bound to local port `port` (from /proc/net; TCP must be listening or connected)."""
-    wanted = f":{port:04X}"
-    with Path(f"/proc/net/{transport}").open(encoding="ascii") as table:
-        return any(line.split()[1].endswith(wanted) for line in table if ":" in line.split()[1])
+def listens(phone: Phone) -> bool:
+    """Whether a socket is bound to the phone's port (from /proc/net; over TCP it listens or is connected)."""
+    wanted = f":{phone.port:04X}"
+    table = f"/proc/net/{phone.transport}{6 if ':' in phone.address else ''}"
+    with Path(table).open(encoding="ascii") as lines:
+        return any(line.split()[1].endswith(wanted) for line in lines if ":" in line.split()[1])

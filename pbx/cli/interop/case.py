@@ -1,6 +1,6 @@
 """A case is a directory of data: what it is for, who takes part, what they do, hear and leave behind."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -8,7 +8,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from pbx.cli.interop.audio import TONES
-from pbx.documents import Document, Shape, Text, Whole, load, nearest, validate
+from pbx.cli.interop.ports import IPV4
+from pbx.cli.interop.scenario import expand, find
+from pbx.documents import Document, Flag, Shape, Text, Whole, load, nearest, validate
 from pbx.errors import DocumentError, OperatorError, Problem
 
 CASE_FILE, CONFIG_FILE, DIALPLAN_FILE, COMMON = "case.yaml", "pbx.yaml", "dialplan.yaml", "common"
@@ -20,21 +22,31 @@ class PhoneShape(Shape):
     user: Text
     password: Text | None = None
     transport: Literal["udp", "tcp"] = "udp"
+    address: Literal["127.0.0.1", "::1"] = IPV4
 
 
 class TurnShape(Shape):
-    """What one phone does in a step: run a scenario, towards a number, with `[keys]` of the case's own."""
+    """What one phone does in a step: run a scenario, towards a number, with `[keys]` of the case's own.
+
+    Without `repeats`, SIPp neither sends a message again nor passes over one that it gets again.
+    """
 
     scenario: Text
     to: Text = ""
     keys: dict[Text, Text] = Field(default_factory=dict, alias="with")
+    repeats: Flag = True
 
 
 class EarsShape(Shape):
-    """Whose tones a phone hears: before the answer, and after it."""
+    """Whose tones a phone hears: before the answer, after it, and while somebody holds the call."""
 
     early: tuple[Text, ...] = ()
     answered: tuple[Text, ...] = ()
+    held: tuple[Text, ...] = ()
+
+    def phases(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Each phase and who is heard in it."""
+        yield from (("early", self.early), ("answered", self.answered), ("held", self.held))
 
 
 def _as_turn(value: Any) -> Any:
@@ -69,19 +81,19 @@ class CaseShape(Shape):
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A case that was read and makes sense: its name, its files found, its shape checked."""
+    """A case that was read and makes sense: its name, its shape checked, the text of each scenario."""
 
     name: str
     directory: Path
     shape: CaseShape
     config: Mapping[str, Any]
     dialplan: Path
-    scenarios: Mapping[str, Path]
+    scenarios: Mapping[str, str]
 
     @property
     def has_audio(self) -> bool:
         """Whether somebody has to hear something."""
-        return any(ears.early or ears.answered for ears in (self.shape.hears or {}).values())
+        return any(whom for ears in (self.shape.hears or {}).values() for _, whom in ears.phases())
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +168,9 @@ class _Reader:
         self._document = document
         self._problems = problems
 
-    def check(self, shape: CaseShape, config: Mapping[str, Any]) -> dict[str, Path]:
-        """Add what is wrong to the problems; gives the path of each scenario."""
-        scenarios: dict[str, Path] = {}
+    def check(self, shape: CaseShape, config: Mapping[str, Any]) -> dict[str, str]:
+        """Add what is wrong to the problems; gives the text of each scenario."""
+        scenarios: dict[str, str] = {}
         users = {**(config.get("users") or {}), **(shape.config.get("users") or {})}
         for name, phone in shape.phones.items():
             self._known(phone.user, users, ("phones", name, "user"), "a user of the configuration")
@@ -166,21 +178,29 @@ class _Reader:
             for name, turn in step.items():
                 self._known(name, shape.phones, ("steps", number, name), "a phone")
                 place = ("steps", number, name, "scenario")
-                scenarios[turn.scenario] = self.file(turn.scenario, place, self._directory.parent / COMMON)
+                scenarios[turn.scenario] = self._scenario(turn.scenario, place)
         for name, ears in (shape.hears or {}).items():
             self._known(name, shape.phones, ("hears", name), "a phone")
-            for phase, whom in (("early", ears.early), ("answered", ears.answered)):
+            for phase, whom in ears.phases():
                 for number, other in enumerate(whom):
                     self._known(other, shape.phones, ("hears", name, phase, number), "a phone")
         return scenarios
 
+    def _scenario(self, name: str, place: tuple[str | int, ...]) -> str:
+        common = self._directory.parent / COMMON
+        path = self.file(name, place, common)
+        try:
+            return expand(path, (self._directory, common)) if path.is_file() else ""
+        except OperatorError as error:
+            self._say(place, str(error))
+            return ""
+
     def file(self, name: str, place: tuple[str | int, ...], shared: Path) -> Path:
         """The file `name` of the case's own, or else the one in `shared`."""
-        for directory in (self._directory, shared):
-            if (directory / name).is_file():
-                return directory / name
-        self._say(place, f"there is no file {name!r}, neither here nor in {shared}")
-        return self._directory / name
+        path = find(name, (self._directory, shared))
+        if path is None:
+            self._say(place, f"there is no file {name!r}, neither here nor in {shared}")
+        return path or self._directory / name
 
     def _known(self, name: str, known: Mapping[str, Any], place: tuple[str | int, ...], what: str) -> None:
         if name not in known:

@@ -16,6 +16,7 @@ import numpy as np
 
 from pbx.cli.interop.audio import FRAME, LEVEL, RATE, Samples, decode_ulaw, encode_ulaw, sine
 from pbx.cli.interop.clock import now
+from pbx.cli.interop.ports import IPV4, family_of
 
 _HEADER = struct.Struct("!BBHII")  # RFC 3550 §5.1
 _TICK = 0.02
@@ -57,11 +58,11 @@ def read_packet(data: bytes, at: float, source: tuple[str, int]) -> Received | N
 def bind_pair(host: str) -> tuple[socket.socket, socket.socket]:
     """An even port and the next one, as RTP and RTCP want them (RFC 3550 §11)."""
     for _ in range(_PORT_TRIES):
-        rtp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        rtp = socket.socket(family_of(host), socket.SOCK_DGRAM)
         rtp.bind((host, 0))
         port = rtp.getsockname()[1]
         if port % 2 == 0:
-            rtcp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            rtcp = socket.socket(family_of(host), socket.SOCK_DGRAM)
             try:
                 rtcp.bind((host, port + 1))
             except OSError:
@@ -91,7 +92,7 @@ class AudioEnd:
     _tone: bytes = b""
 
     @classmethod
-    def open(cls, name: str, frequency: float, host: str = "127.0.0.1") -> "AudioEnd":
+    def open(cls, name: str, frequency: float, host: str = IPV4) -> "AudioEnd":
         """An end on a port pair of its own; the tone has to be a multiple of 10 Hz."""
         rtp, rtcp = bind_pair(host)
         rtp.setblocking(False)
@@ -141,11 +142,12 @@ def _drain(source: socket.socket) -> list[tuple[bytes, tuple[str, int]]]:
     packets: list[tuple[bytes, tuple[str, int]]] = []
     while True:
         try:
-            packets.append(source.recvfrom(2048))
+            data, sender = source.recvfrom(2048)
         except BlockingIOError:
             return packets
         except OSError:
             continue  # an ICMP error that an earlier send brought back
+        packets.append((data, sender[:2]))  # an IPv6 address has a flow label and a scope, too
 
 
 class AudioThread:

@@ -14,8 +14,9 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 def line(outcome: Outcome) -> str:
     """A case in one line; after one that failed: what was wrong, the end of its traces, its files."""
-    word = "passed" if outcome.passed else "FAILED"
-    lines = [f"{outcome.case:<24} {word}  {outcome.seconds:5.1f} s  {outcome.summary}"]
+    word = "skipped" if outcome.skipped else "passed" if outcome.passed else "FAILED"
+    lines = [f"{outcome.case:<24} {word:<7} {outcome.seconds:5.1f} s  {outcome.summary}"]
+    lines += [f"    not run: {outcome.skipped}"] if outcome.skipped else []
     lines += [f"    {fault}" for fault in outcome.faults]
     for path, text in outcome.traces.items():
         if text:
@@ -28,8 +29,14 @@ def line(outcome: Outcome) -> str:
 
 def summary(outcomes: Sequence[Outcome]) -> str:
     """The closing line, which CI reads."""
-    failed = sum(1 for outcome in outcomes if not outcome.passed)
-    return f"{len(outcomes) - failed} passed, {failed} failed"
+    passed, failed, skipped = _counts(outcomes)
+    return f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else "")
+
+
+def _counts(outcomes: Sequence[Outcome]) -> tuple[int, int, int]:
+    passed = sum(1 for outcome in outcomes if outcome.passed)
+    skipped = sum(1 for outcome in outcomes if outcome.skipped)
+    return passed, len(outcomes) - passed - skipped, skipped
 
 
 def printable(text: str) -> str:
@@ -39,14 +46,17 @@ def printable(text: str) -> str:
 
 def to_json(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """The same for programs."""
+    passed, failed, skipped = _counts(outcomes)
     return {
-        "passed": sum(1 for outcome in outcomes if outcome.passed),
-        "failed": sum(1 for outcome in outcomes if not outcome.passed),
+        "passed": passed,
+        "failed": failed,
+        "skipped": skipped,
         "cases": [
             {
                 "name": outcome.case,
                 "summary": outcome.summary,
                 "passed": outcome.passed,
+                "skipped": outcome.skipped,
                 "seconds": round(outcome.seconds, 3),
                 "faults": list(outcome.faults),
                 "directory": None if outcome.directory is None else str(outcome.directory),
@@ -58,15 +68,17 @@ def to_json(outcomes: Sequence[Outcome]) -> dict[str, Any]:
 
 def write_junit(outcomes: Sequence[Outcome], path: Path) -> None:
     """Write the JUnit XML file that CI systems show."""
-    failed = str(sum(1 for outcome in outcomes if not outcome.passed))
+    _, failed, skipped = _counts(outcomes)
     seconds = f"{sum(outcome.seconds for outcome in outcomes):.3f}"
-    counts = {"tests": str(len(outcomes)), "failures": failed, "errors": "0", "time": seconds}
+    counts = {"tests": str(len(outcomes)), "failures": str(failed), "errors": "0", "time": seconds}
     root = Element("testsuites", counts)
-    suite = SubElement(root, "testsuite", {"name": "sipp", "skipped": "0", **counts})
+    suite = SubElement(root, "testsuite", {"name": "sipp", "skipped": str(skipped), **counts})
     for outcome in outcomes:
         attributes = {"classname": "sipp", "name": outcome.case, "time": f"{outcome.seconds:.3f}"}
         case = SubElement(suite, "testcase", attributes)
-        if not outcome.passed:
+        if outcome.skipped:
+            SubElement(case, "skipped", {"message": _xml(outcome.skipped)})
+        if outcome.faults:
             failure = SubElement(case, "failure", {"message": _xml(outcome.faults[0])})
             failure.text = _xml("\n".join(outcome.faults))
             traces = "\n\n".join(f"{name}:\n{text}" for name, text in outcome.traces.items() if text)

@@ -2,17 +2,20 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Self
 
-from pbx.cli.interop.actors import HOST, Actor, Phone, free_sip_port
+from pbx.cli.interop.actors import Actor, Phone
 from pbx.cli.interop.audio import TONES, faults
 from pbx.cli.interop.case import Case, EarsShape, Suite
 from pbx.cli.interop.clock import now, pause, wait_until
 from pbx.cli.interop.ends import AudioEnd, AudioThread, sound_of, stream_faults
+from pbx.cli.interop.ports import IPV6, SipPort, has_ipv6
 from pbx.cli.interop.service import Numbers, Service, Snapshot, merged, tail
 from pbx.cli.interop.trace import Talk, Window, phases
 from pbx.errors import OperatorError, PbxError
@@ -42,7 +45,10 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a case; `traces` has the last lines of what SIPp and the PBX wrote, by file."""
+    """What came of a case; `traces` has the last lines of what SIPp and the PBX wrote, by file.
+
+    `skipped` says why it could not be run here; then it has neither passed nor failed.
+    """
 
     case: str
     summary: str
@@ -50,11 +56,12 @@ class Outcome:
     faults: tuple[str, ...] = ()
     traces: Mapping[str, str] = field(default_factory=dict)
     directory: Path | None = None
+    skipped: str = ""
 
     @property
     def passed(self) -> bool:
-        """Whether nothing was wrong."""
-        return not self.faults
+        """Whether it ran and nothing was wrong."""
+        return not self.faults and not self.skipped
 
 
 @dataclass(slots=True)
@@ -114,13 +121,19 @@ class Runner:
         began = now()
         if (fault := self._bury()) is not None:
             return Outcome(case.name, case.shape.summary, 0.0, (fault,), directory=self._directory)
+        if reason := self._missing(case):
+            return Outcome(case.name, case.shape.summary, 0.0, skipped=reason)
         service = self._service(case)
         directory = self._directory / case.name
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir()
         before = service.snapshot()
-        phones, ends = self._phones(case)
-        run = _Run(case, directory, phones, ends, {name: Talk() for name in phones})
+        with ExitStack() as held:
+            phones, ends = self._phones(case, held)
+            run = _Run(case, directory, phones, ends, {name: Talk() for name in phones})
+            return self._play(run, service, before, began)
+
+    def _play(self, run: _Run, service: Service, before: Snapshot, began: float) -> Outcome:
         try:
             self._act(run, service)
             self._judge_audio(run)
@@ -134,6 +147,17 @@ class Runner:
                 actor.stop()
         return self._outcome(run, service, now() - began)
 
+    def _missing(self, case: Case) -> str:
+        """Why a case cannot be run on this machine, or against somebody else's PBX; empty when it can."""
+        if not has_ipv6() and any(phone.address == IPV6 for phone in case.shape.phones.values()):
+            return f"the host has no IPv6 loopback address ({IPV6})"
+        if self._options.target:
+            service = self._service(case)
+            for name, phone in case.shape.phones.items():
+                if service.target(phone.transport, phone.address) is None:
+                    return f"{name} at {phone.address} cannot reach {self._options.target}"
+        return ""
+
     def _bury(self) -> str | None:
         """What to say when a PBX has ended by itself since the last case; the next case gets a new one."""
         for key, service in self._services.items():
@@ -146,7 +170,7 @@ class Runner:
     def _service(self, case: Case) -> Service:
         if self._options.target:
             target = self._options.target
-            return Service({"udp": target, "tcp": target}, self._options.metrics or None)
+            return Service([f"udp:{target}", f"tcp:{target}"], self._options.metrics or None)
         config = merged(merged(self._suite.config, case.config), {"dialplan": str(case.dialplan)})
         if not self._options.relay:
             config = merged(config, {"media": {"relay": False}})
@@ -162,16 +186,22 @@ class Runner:
             self._services[key] = service
         return service
 
-    def _phones(self, case: Case) -> tuple[dict[str, Phone], dict[str, AudioEnd]]:
+    def _phones(self, case: Case, held: ExitStack) -> tuple[dict[str, Phone], dict[str, AudioEnd]]:
         config = merged(self._suite.config, case.config)
         phones: dict[str, Phone] = {}
         ends: dict[str, AudioEnd] = {}
         for (name, shape), frequency in zip(case.shape.phones.items(), TONES, strict=False):
-            end = ends[name] = AudioEnd.open(name, frequency, HOST)
-            password = shape.password or str(config["users"][shape.user].get("password", ""))
-            domain = str(config.get("domain", ""))
+            end = ends[name] = held.enter_context(closing(AudioEnd.open(name, frequency, shape.address)))
+            port = held.enter_context(closing(SipPort(shape.address, shape.transport)))
             phones[name] = Phone(
-                name, shape.user, password, domain, shape.transport, free_sip_port(), end.port
+                name,
+                shape.user,
+                shape.password or str(config["users"][shape.user].get("password", "")),
+                str(config.get("domain", "")),
+                shape.transport,
+                shape.address,
+                port.number,
+                end.port,
             )
         return phones, ends
 
@@ -193,12 +223,13 @@ class Runner:
             actor = Actor.start(
                 phone,
                 run.case.scenarios[turn.scenario],
-                target=service.sip[phone.transport],
+                target=service.target(phone.transport, phone.address) or "",
                 called=turn.to,
                 directory=run.directory,
                 label=f"{number + 1}-{name}",
                 timeout=seconds,
                 keys=turn.keys,
+                repeats=turn.repeats,
             )
             actors.append(actor)
             run.actors.append(actor)
@@ -214,7 +245,9 @@ class Runner:
         self._follow(run, actors)
         for actor in actors:
             if fault := actor.fault():
-                run.faults.append(f"{actor.phone.name}: {fault} in step {number + 1}, {actor.scenario.name}")
+                run.faults.append(
+                    f"{actor.phone.name}: {fault} in step {number + 1}, {step[actor.phone.name].scenario}"
+                )
             actor.stop()
 
     def _follow(self, run: _Run, actors: list[Actor]) -> None:
@@ -231,13 +264,12 @@ class Runner:
         for name, end in run.ends.items():
             found = phases(run.phones[name].messages, run.over_at)
             ears = hears.get(name, EarsShape())
-            for phase, whom in (("early", ears.early), ("answered", ears.answered)):
-                window = found.get(phase)
-                if window is not None:
+            for phase, whom in ears.phases():
+                for window in found.get(phase, ()):
                     run.faults += [
                         f"{name}, {phase}: {text}" for text in self._listen(run, end, window, whom)
                     ]
-                elif whom:
+                if whom and phase not in found:
                     run.faults.append(f"{name}: the call never was {phase}")
             strays = [packet for packet in end.received if not _within(packet.at, found)]
             if strays:
@@ -289,6 +321,8 @@ class Runner:
         for actor in run.actors:
             if actor.fault():
                 traces.update({str(path): tail(path) for path in (actor.errors, actor.trace)})
+        with suppress(OperatorError, OSError):
+            (run.directory / "metrics").write_text(service.numbers().text, encoding="utf-8")
         if service.log is not None:
             traces[str(service.log)] = tail(service.log)
             # What a failed case has left must not fail the next one.
@@ -310,7 +344,34 @@ def counter_faults(expected: Mapping[str, tuple[int, int]], before: Numbers, aft
     return wrong
 
 
-def _within(at: float, found: Mapping[str, Window]) -> bool:
+def _within(at: float, found: Mapping[str, list[Window]]) -> bool:
     return any(
-        window.start - _GUARD_SECONDS <= at <= window.end + _GUARD_SECONDS for window in found.values()
+        window.start - _GUARD_SECONDS <= at <= window.end + _GUARD_SECONDS
+        for windows in found.values()
+        for window in windows
     )
+
+
+def run_all(suite: Suite, chosen: Sequence[Case], options: Options, jobs: int) -> Iterator[Outcome]:
+    """Run the cases, `jobs` at a time; the outcomes come in the order of the cases, then those of shutdowns.
+
+    Counters and leftovers are a whole PBX's, so cases that run at the same time have a runner each.
+    """
+    runners = [Runner(suite, options) for _ in range(min(jobs, len(chosen)))]
+    idle = list(runners)
+
+    def run(case: Case) -> Outcome:
+        runner = idle.pop()
+        try:
+            return runner.run(case)
+        finally:
+            idle.append(runner)
+
+    ended: list[Outcome] = []
+    try:
+        with ThreadPoolExecutor(jobs) as pool:
+            yield from pool.map(run, chosen)
+    finally:
+        for runner in runners:
+            ended += runner.close()
+    yield from ended

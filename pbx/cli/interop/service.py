@@ -3,24 +3,24 @@
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
 import pbx
-from pbx.cli.interop.actors import HOST, stop_process
+from pbx.cli.interop.actors import stop_process
 from pbx.cli.interop.clock import wait_until
+from pbx.cli.interop.ports import IPV4, IPV6, family_of, free_media_ports, has_ipv6, split
 from pbx.errors import OperatorError
 
 # A first start compiles the media loop; later ones take a second or two.
 _START_SECONDS = 240.0
 _STOP_SECONDS = 15.0
-_MEDIA_PORTS = 64
+_MEDIA_POOL = 8
 
 # What a case must leave at zero, what must be as the case expects, what must not grow.
 GAUGES = (
@@ -44,6 +44,7 @@ class Numbers:
     """One reading of /metrics (the Prometheus text format)."""
 
     def __init__(self, text: str) -> None:
+        self.text = text
         self._series: list[tuple[str, dict[str, str], float]] = []
         for line in text.splitlines():
             if (found := _SERIES.match(line)) is not None:
@@ -85,24 +86,6 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def free_media_ports(count: int = _MEDIA_PORTS) -> str:
-    """A range of UDP ports that are all free now, below where the kernel picks ports by itself."""
-    for _ in range(50):
-        first = 10_000 + 2 * (int.from_bytes(os.urandom(2)) % 10_000)
-        if all(_is_free(port) for port in range(first, first + count)):
-            return f"{first}-{first + count - 1}"
-    raise OperatorError("no free range of media ports", f"free {count} UDP ports in a row above 10000")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind(("0.0.0.0", port))  # noqa: S104 - only to see whether anybody has it
-        except OSError:
-            return False
-        return True
-
-
 def fetch_numbers(address: str) -> Numbers:
     """Read /metrics at HOST:PORT, on a connection that leaves no descriptor behind."""
     host, _, port = address.rpartition(":")
@@ -123,9 +106,10 @@ def fetch_numbers(address: str) -> Numbers:
 class Service:
     """A running `pbx run` of our own, or one that somebody else started (`process` is None)."""
 
-    def __init__(self, sip: Mapping[str, str], http: str | None, log: Path | None = None) -> None:
-        self.sip = sip
+    def __init__(self, sip: Sequence[str], http: str | None, log: Path | None = None) -> None:
+        self.sip = sip  # TRANSPORT:HOST:PORT of each listener
         self.http = http
+        self.media = range(0)
         self.log = log
         self.process: subprocess.Popen[bytes] | None = None
         self.pid = 0
@@ -135,9 +119,11 @@ class Service:
         """Start a PBX with `config` on ports of the kernel's choice; it keeps everything in `directory`."""
         state = directory / "state"
         state.mkdir(parents=True)
+        hosts = [IPV4, f"[{IPV6}]"] if has_ipv6() else [IPV4]
+        media = free_media_ports()
         ours = {
-            "listen": [f"udp:{HOST}:0", f"tcp:{HOST}:0", f"http:{HOST}:0"],
-            "media": {"ports": free_media_ports()},
+            "listen": [f"{kind}:{host}:0" for host in hosts for kind in ("udp", "tcp")] + [f"http:{IPV4}:0"],
+            "media": {"ports": f"{media.start}-{media.stop - 1}", "pool": _MEDIA_POOL},
             "directories": {"state": str(state)},
             "store": f"sqlite:{state / 'pbx.db'}",
         }
@@ -162,8 +148,8 @@ class Service:
             stop_process(process, _STOP_SECONDS)
             raise OperatorError(f"the PBX did not start\n{tail(log)}", f"its configuration is {path}")
         told = json.loads(ready.read_text(encoding="utf-8"))
-        service = cls(told["sip"], told["http"], log)
-        service.process, service.pid = process, int(told["pid"])
+        service = cls(told["listeners"], told["http"], log)
+        service.process, service.pid, service.media = process, int(told["pid"]), media
         return service
 
     @property
@@ -178,6 +164,14 @@ class Service:
         stop_process(self.process, _STOP_SECONDS)
         return self.process.returncode
 
+    def target(self, transport: str, address: str) -> str | None:
+        """HOST:PORT for a phone at `address`; None when nothing listens for its transport and family."""
+        for listener in self.sip:
+            kind, _, where = listener.partition(":")
+            if kind == transport and family_of(split(where)[0]) == family_of(address):
+                return where
+        return None
+
     def numbers(self) -> Numbers:
         """Its /metrics; empty when nobody said where they are."""
         return fetch_numbers(self.http) if self.http else Numbers("")
@@ -189,14 +183,20 @@ class Service:
         return Snapshot(numbers, self.descriptors(), self.threads(), log_size)
 
     def descriptors(self) -> dict[int, str]:
-        """Its open file descriptors and what they are."""
+        """Its open file descriptors and what they are, without media ports: those have a gauge of their own.
+
+        The media plane keeps ports bound before they are needed, and may bind some more in any case.
+        """
         found: dict[int, str] = {}
         if self.pid:
+            media = _sockets_in(self.media)
             for link in Path(f"/proc/{self.pid}/fd").iterdir():
                 try:
-                    found[int(link.name)] = str(link.readlink())
+                    what = str(link.readlink())
                 except OSError:
                     continue  # closed while we looked
+                if what not in media:
+                    found[int(link.name)] = what
         return found
 
     def threads(self) -> int:
@@ -234,6 +234,18 @@ class Service:
         if (threads := self.threads()) > before.threads:
             left.append(f"{threads - before.threads} more threads")
         return left
+
+
+def _sockets_in(ports: range) -> set[str]:
+    """The UDP sockets bound to these ports, as /proc/PID/fd names them."""
+    found: set[str] = set()
+    for name in ("udp", "udp6") if ports else ():
+        table = Path("/proc/net") / name
+        lines = table.read_text(encoding="ascii").splitlines()[1:] if table.is_file() else []
+        for fields in map(str.split, lines):
+            if int(fields[1].rpartition(":")[2], 16) in ports:
+                found.add(f"socket:[{fields[9]}]")
+    return found
 
 
 def tail(path: Path, lines: int = 20) -> str:

@@ -18,6 +18,7 @@ _ENTRY = re.compile(
 _CSEQ = re.compile(rb"^(?:CSeq|cseq|CSEQ)[ \t]*:[ \t]*\d+[ \t]+([A-Z]+)", re.MULTILINE)
 _CONNECTION = re.compile(rb"^c=IN IP[46] ([0-9A-Fa-f.:]+)", re.MULTILINE)
 _AUDIO = re.compile(rb"^m=audio (\d{1,5}) ", re.MULTILINE)
+_HELD = re.compile(rb"^a=(sendonly|recvonly|inactive)\r?$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,11 @@ class Traced:
         if connection is None or audio is None or not 0 < int(audio[1]) < 65536:
             return None
         return connection[1].decode("ascii"), int(audio[1])
+
+    @property
+    def held(self) -> bool:
+        """Whether the SDP in the body lets sound flow one way at most."""
+        return _HELD.search(self.body) is not None
 
 
 def read_message(data: bytes, at: float, *, sent: bool) -> Traced:
@@ -89,12 +95,16 @@ class Talk:
     announced: set[tuple[str, int]] = field(default_factory=set)
     remote: tuple[str, int] | None = None
     offered: bool = False
+    answered: bool = False
 
     def follow(self, message: Traced) -> tuple[str, int] | None:
         """Take the phone's next message into account; gives where to send from now on, or None."""
-        refused = message.method == "INVITE" and (message.status or 0) >= 300
+        status = message.status or 0
+        # A re-INVITE that is refused leaves everything as it was (RFC 3261 §14.1).
+        refused = message.method == "INVITE" and status >= 300 and not self.answered
+        self.answered = self.answered or (message.method == "INVITE" and 200 <= status < 300)
         if refused or (message.status is None and message.method in ("BYE", "CANCEL")):
-            self.remote, self.offered = None, False
+            self.remote, self.offered, self.answered = None, False, False
         elif (audio := message.audio) is not None and message.sent:
             self.offered = True
         elif audio is not None:
@@ -120,26 +130,35 @@ class Window:
         return Window(self.start + guard, self.end - guard)
 
 
-def phases(messages: list[Traced], end: float) -> dict[str, Window]:
-    """When a phone's call was `early` and when it was `answered`, by the phone's own messages.
+def phases(messages: list[Traced], end: float) -> dict[str, list[Window]]:
+    """When a phone's call was `early`, `answered` and `held`, by the phone's own messages.
 
-    Early media lasts from the first 18x with SDP to the final response; the answered phase from the 200 to
-    the BYE or, without one, to `end`. A phase that did not happen is not there.
+    Early media lasts from the first 18x with SDP to the final response. From the 200 to the BYE or, without
+    one, to `end` the call is answered, but for the stretches that begin with the 200 to an offer of less than
+    both ways and end with the 200 to another offer. A phase that did not happen is not there.
     """
-    early = answered = over = None
+    found: dict[str, list[Window]] = {}
+    phase, since, offer_held = "", 0.0, False
+
+    def change(to: str, at: float) -> None:
+        nonlocal phase, since
+        if phase and phase != to:
+            found.setdefault(phase, []).append(Window(since, at))
+        if phase != to:
+            phase, since = to, at
+
     for message in messages:
-        if message.method == "INVITE" and message.status is not None:
-            if 180 <= message.status < 190 and message.audio and early is None:
-                early = message.at
-            elif message.status >= 300 and message.status not in (401, 407) and answered is None:
-                over = message.at
-            elif 200 <= message.status < 300 and answered is None:
-                answered = message.at
-        elif message.method == "BYE" and message.status is None and over is None:
-            over = message.at
-    found: dict[str, Window] = {}
-    if early is not None:
-        found["early"] = Window(early, min(at for at in (answered, over, end) if at is not None))
-    if answered is not None:
-        found["answered"] = Window(answered, end if over is None else over)
+        talks = phase in ("answered", "held")
+        if message.method == "INVITE" and message.status is None and message.body:
+            offer_held = message.held
+        elif message.method == "INVITE" and message.status is not None:
+            if 180 <= message.status < 190 and message.audio and not phase:
+                change("early", message.at)
+            elif message.status >= 300 and message.status not in (401, 407) and not talks:
+                change("", message.at)
+            elif 200 <= message.status < 300:
+                change("held" if offer_held or message.held else "answered", message.at)
+        elif message.method == "BYE" and message.status is None:
+            change("", message.at)
+    change("", end)
     return found

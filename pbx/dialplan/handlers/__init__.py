@@ -9,11 +9,8 @@ from pbx.dialplan.handler import Handler
 
 NOT_YET = frozenset(
     {
-        "allowlist",
-        "blacklist",
         "conference",
         "forward",
-        "hours",
         "http",
         "include",
         "limit",

@@ -38,16 +38,20 @@ _CONDITIONS = frozenset(field.alias or name for name, field in RuleShape.model_f
 
 
 @dataclass(slots=True)
-class _CompiledRule:
-    to: Test | None
-    from_: Test | None
+class CompiledRule:
+    """A rule as it decides; without patterns, `to` and `from_` take every number."""
+
+    to: tuple[Pattern, ...]
+    from_: tuple[Pattern, ...]
     ending: Ending
+    rule: Rule
     strip: int
     prefix: str
     captures: tuple[tuple[bool, Pattern], ...]
 
     @property
     def changes(self) -> bool:
+        """Whether the rule's ending sees another call than came."""
         return bool(self.strip or self.prefix or self.captures)
 
     def changed(self, call: Call) -> Call:
@@ -87,12 +91,19 @@ class RoutingHandler(Handler):
 
     def bind(self, scope: Scope) -> None:
         """Compile the rules."""
-        self._rules: list[tuple[Test | None, Test | None, Ending, _CompiledRule | None]] = []
+        self._rules: list[tuple[Test | None, Test | None, Ending, CompiledRule | None]] = []
+        self.rules: list[CompiledRule] = []
         self.extensions: list[Extension] = []
         for index, value in enumerate(self.options.rules):
             rule = self._compile(value, index, scope)
             if rule is not None:
-                self._rules.append((rule.to, rule.from_, rule.ending, rule if rule.changes else None))
+                self.rules.append(rule)
+                changing = rule if rule.changes else None
+                self._rules.append((_test(rule.to), _test(rule.from_), rule.ending, changing))
+
+    def branches(self) -> tuple[tuple[str, Rule], ...]:
+        """The rules."""
+        return tuple((each.ending.why, each.rule) for each in self.rules)
 
     def decide(self, call: Call) -> Decision:
         """Carry out the first rule that fits."""
@@ -102,7 +113,7 @@ class RoutingHandler(Handler):
                 return ending.decide(call if rewriting is None else rewriting.changed(call))
         return _NO_RULE
 
-    def _compile(self, value: Any, index: int, scope: Scope) -> _CompiledRule | None:
+    def _compile(self, value: Any, index: int, scope: Scope) -> CompiledRule | None:
         here = scope.at("rules", index)
         if not isinstance(value, dict):
             listing = ", ".join(ending_names())
@@ -130,7 +141,7 @@ class RoutingHandler(Handler):
             self.extensions.append(Extension(shape.to or ("*",), shape.about))
         if not isinstance(ending, Ending):
             return None
-        return _CompiledRule(_test(to), _test(from_), ending, shape.strip, shape.prefix, captures)
+        return CompiledRule(tuple(to), tuple(from_), ending, rule, shape.strip, shape.prefix, captures)
 
 
 def _patterns(texts: tuple[str, ...] | None, key: str, scope: Scope) -> list[Pattern]:

@@ -1,0 +1,134 @@
+"""CPU of a relayed packet: G.711 at 20 ms through the whole service, beside loops that only relay."""
+
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks import machine
+from benchmarks.phones import Phones
+from benchmarks.subject import Subject
+from benchmarks.talkers import Talk, Talkers
+from pbx.errors import OperatorError
+from pbx.media.cache import default_directory
+
+CALLS = (200, 400)
+# The sources are proven and the sockets connected before anything is counted.
+_WARM_S = 1.0
+_PATIENCE_S = 180.0
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One stretch of talk and what the service's process used for each packet it sent on."""
+
+    talk: Talk
+    cpu_us: float
+    reference_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Relayed:
+    """All runs with so many calls, and the loops measured in between."""
+
+    calls: int
+    runs: Sequence[Run]
+    loops: dict[str, Any] | None
+
+    @property
+    def cpu_us(self) -> float:
+        """CPU microseconds of a packet through the whole service, the median of the runs."""
+        return statistics.median(run.cpu_us for run in self.runs)
+
+    def line(self) -> str:
+        """One row of the table."""
+        talks = [run.talk for run in self.runs]
+        beside = f"{'-':>12}  {'-':>9}  {'-':>5}"
+        if self.loops is not None:
+            bare = self.loops["bare_us_per_packet"]
+            beside = f"{self.loops['relay_us_per_packet']:>12.2f}  {bare:>9.2f}  {self.cpu_us / bare:>5.2f}"
+        return (
+            f"{self.calls:>5}  {self.cpu_us:>8.2f}  {beside}"
+            f"  {sum(talk.sent for talk in talks):>8}  {sum(talk.lost for talk in talks):>5}"
+            f"  {statistics.median(talk.half_ms for talk in talks):>6.1f}"
+            f"  {statistics.median(talk.most_ms for talk in talks):>6.1f}"
+            f"  {max(talk.worst_ms for talk in talks):>6.1f}"
+            f"  {max(talk.generator_late_ms for talk in talks):>6.1f}"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as plain values."""
+        return {
+            "calls": self.calls,
+            "cpu_us_per_packet": round(self.cpu_us, 4),
+            "media_thread_and_bare_loop": self.loops,
+            "runs": [
+                {
+                    "cpu_us_per_packet": round(run.cpu_us, 4),
+                    "reference_ms": round(run.reference_ms, 4),
+                    "lost": run.talk.lost,
+                    **asdict(run.talk),
+                }
+                for run in self.runs
+            ],
+        }
+
+
+HEADER = (
+    "calls   service  media thread  bare loop  ratio   packets   lost"
+    "  p50 ms  p99 ms  max ms  sent late by ms"
+)
+
+
+def measure(
+    subject: Subject, numbers: Sequence[int], *, seconds: float, repeat: int, beside: bool, say: Say
+) -> list[Relayed]:
+    """The cost of a packet with each number of calls.
+
+    The service is charged for all its threads. With `beside`, benchmarks/relay.py measures the same packets
+    through a media thread alone and through a bare compiled loop on connected sockets, in the same run.
+    """
+    results: list[Relayed] = []
+    for calls in numbers:
+        with Talkers(calls, subject.load_core, default_directory()) as talkers, Phones(subject) as phones:
+            ports: list[int] = []
+            for caller, callee in zip(talkers.ports[::2], talkers.ports[1::2], strict=True):
+                ports += phones.place(caller, callee)
+            talkers.connect(ports)
+            talkers.talk(_WARM_S)
+            runs = [_one_run(subject, talkers, seconds) for _ in range(repeat)]
+        results.append(Relayed(calls, runs, _loops(calls, seconds, repeat) if beside else None))
+        say(results[-1].line())
+    return results
+
+
+def _one_run(subject: Subject, talkers: Talkers, seconds: float) -> Run:
+    before = machine.cpu_seconds(subject.pid)
+    talk = talkers.talk(seconds)
+    used = machine.cpu_seconds(subject.pid) - before
+    return Run(talk, used / max(1, talk.received) * 1e6, machine.reference_ms(subject.core))
+
+
+def _loops(calls: int, seconds: float, repeat: int) -> dict[str, Any]:
+    """What benchmarks/relay.py says, in a process of its own: it starts a media plane and pins itself."""
+    script = Path(__file__).with_name("relay.py")
+    arguments = ["--calls", str(calls), "--seconds", str(seconds), "--repeat", str(repeat), "--json"]
+    told = subprocess.run(
+        [sys.executable, str(script), *arguments],
+        cwd=script.parents[1],
+        capture_output=True,
+        text=True,
+        timeout=_PATIENCE_S + repeat * seconds * 4,
+        check=False,
+    )
+    try:
+        (found,) = json.loads(told.stdout)
+    except ValueError:
+        raise OperatorError(f"{script} printed no figures\n{told.stderr.strip()}") from None
+    return dict(found)

@@ -1,0 +1,269 @@
+"""Running the `tests:` of a dialplan: the tree of real calls decides, outcomes are given, nothing waits."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pbx.call.causes import STATUS_OF_OUTCOME
+from pbx.dialplan.cases import Case
+from pbx.dialplan.chain import Visit
+from pbx.dialplan.decisions import OUTCOMES, Decision, Dial, Final, Outcome, Queue, Reject
+from pbx.dialplan.explain import ladder
+from pbx.dialplan.generation import Generation, Verdict, decide_now
+from pbx.dialplan.words import as_json, kind_of, said
+from pbx.errors import MisuseError, Place
+
+# Of several targets that rang together, the first of these that happened is the outcome (RFC 3261 §16.7).
+_BEST: tuple[Outcome, ...] = ("rejected", "busy", "no-answer", "unavailable", "timeout", "failed")
+
+
+@dataclass(slots=True)
+class Trial:
+    """How one test went: `failures` is empty when it passed; `error` when it could not be judged."""
+
+    case: Case
+    failures: list[str] = field(default_factory=list)
+    error: bool = False
+    decision: Final | None = None
+    answered: str = ""
+    visits: list[Visit] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
+    passed_through: list[str] = field(default_factory=list)
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything that was expected held."""
+        return not self.failures
+
+    def path(self, generation: Generation) -> str:
+        """The way the call took, for people."""
+        if not self.verdicts:
+            return ""
+        first = self.verdicts[0]
+        lines = [ladder(generation, self.case.call, first)]
+        lines += [
+            f"then     {said(verdict.decision)}" + _reason(verdict.decision) for verdict in self.verdicts[1:]
+        ]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A handler, or a rule of one, that tests may reach."""
+
+    chain: str
+    position: int
+    handler: str
+    rule: int | None
+    what: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Which handlers and rules some test reached."""
+
+    reached: tuple[Part, ...]
+    missed: tuple[Part, ...]
+
+    def __str__(self) -> str:
+        total = len(self.reached) + len(self.missed)
+        return f"{len(self.reached)} of {total} handlers and rules reached"
+
+
+def run_cases(generation: Generation, cases: Iterable[Case] | None = None) -> list[Trial]:
+    """Run the tests of `generation`, or these."""
+    return [run_case(generation, case) for case in (generation.cases if cases is None else cases)]
+
+
+def run_case(generation: Generation, case: Case) -> Trial:
+    """Run one test."""
+    trial = Trial(case)
+    try:
+        _Run(generation, case, trial).run()
+    except MisuseError as error:
+        trial.error = True
+        trial.failures.append(f"it could not be decided: {error}")
+        return trial
+    clock = next((visit for visit in trial.visits if visit.link.handler.reads_clock), None)
+    if clock is not None and not case.timed:
+        trial.error = True
+        trial.failures.append(f"the call meets {clock.handler} at {clock.place}: say when it comes, with at:")
+        return trial
+    trial.failures.extend(_failures(trial, generation))
+    return trial
+
+
+def coverage(generation: Generation, trials: Iterable[Trial]) -> Coverage:
+    """What the tests reached, and what not, in the order of the file."""
+    seen: set[tuple[str, int, int | None]] = set()
+    for trial in trials:
+        for visit in trial.visits:
+            seen.add((visit.chain, visit.position, None))
+            if visit.rule is not None:
+                seen.add((visit.chain, visit.position, visit.rule.number))
+    reached: list[Part] = []
+    missed: list[Part] = []
+    for part in parts(generation):
+        (reached if (part.chain, part.position, part.rule) in seen else missed).append(part)
+    return Coverage(tuple(reached), tuple(missed))
+
+
+def parts(generation: Generation) -> Iterator[Part]:
+    """Every handler, or each of its rules when it has any."""
+    for chain in generation.chains.values():
+        for link in chain.links:
+            branches = link.handler.branches()
+            if not branches:
+                yield Part(chain.name, link.position, link.name, None, link.name, link.place)
+            for what, rule in branches:
+                yield Part(chain.name, link.position, link.name, rule.number, what, rule.place)
+
+
+class _Run:
+    """One test on its way: asks the dialplan, lets targets answer, and follows outcomes."""
+
+    def __init__(self, generation: Generation, case: Case, trial: Trial) -> None:
+        self._generation = generation
+        self._case = case
+        self._trial = trial
+        self._left = {target: list(outcomes) for target, outcomes in case.outcomes.items()}
+
+    def run(self) -> None:
+        trial, case = self._trial, self._case
+        verdict = decide_now(self._generation.decide(case.call))
+        self._note(verdict)
+        decision = verdict.decision
+        while case.follows and isinstance(decision, Dial | Queue):
+            outcome = self._ring(decision)
+            if outcome is None:
+                break
+            following = decide_now(self._generation.after(verdict, outcome))
+            if following is None:
+                decision = Reject(STATUS_OF_OUTCOME[outcome], f"nothing follows {outcome}")
+                trial.verdicts.append(Verdict(decision, (), verdict.call, verdict.generation))
+                break
+            verdict, decision = following, following.decision
+            self._note(following)
+        trial.decision = decision
+
+    def _note(self, verdict: Verdict) -> None:
+        trial = self._trial
+        trial.verdicts.append(verdict)
+        trial.visits.extend(verdict.path)
+        chain = ""
+        for visit in verdict.path:
+            if visit.chain != chain:
+                chain = visit.chain
+                trial.passed_through.append(chain)
+            trial.passed_through.append(visit.handler)
+
+    def _ring(self, decision: Dial | Queue) -> Outcome | None:
+        """The outcome of a dial; None when somebody answers."""
+        in_turn = isinstance(decision, Dial) and decision.mode == "in-turn"
+        outcomes: list[Outcome] = []
+        for target in _targets(decision):
+            self._trial.passed_through.append(target)
+            outcome = self._outcome(target)
+            if outcome is None:
+                self._trial.answered = self._trial.answered or target
+                if in_turn:
+                    return None
+            else:
+                outcomes.append(outcome)
+        if self._trial.answered:
+            return None
+        return next(outcome for outcome in _BEST if outcome in outcomes)
+
+    def _outcome(self, target: str) -> Outcome | None:
+        keys = [key for key in self._left if key == target or target.startswith(f"{key}/")]
+        if keys:
+            left = self._left[max(keys, key=len)]
+            text = left.pop(0) if len(left) > 1 else left[0]
+            return next((outcome for outcome in OUTCOMES if outcome == text), None)
+        registered = self._case.registered
+        kind, _, user = target.partition("/")
+        if registered is not None and kind == "user" and user not in registered:
+            return "unavailable"
+        return None
+
+
+def _targets(decision: Dial | Queue) -> list[str]:
+    if isinstance(decision, Queue):
+        return [f"queue/{decision.name}"]
+    return [str(target) for target in decision.targets]
+
+
+def _reason(decision: Decision) -> str:
+    return f" ({decision.reason})" if decision.reason else ""
+
+
+def _failures(trial: Trial, generation: Generation) -> Iterator[str]:
+    decision = trial.decision
+    assert decision is not None
+    expect = trial.case.expect
+    found = as_json(decision)
+    given = expect.model_fields_set
+    for key in ("dial", "reject", "redirect", "queue", "play", "menu", "voicemail", "conference"):
+        wanted = getattr(expect, key)
+        if wanted is not None and not _is(key, wanted, decision, found):
+            yield f"expected {key} {_listed(wanted)}, found {said(decision)}"
+    for key in ("echo", "answer", "hangup"):
+        if key in given and kind_of(decision) != key:
+            yield f"expected {key}, found {said(decision)}"
+    yield from _details(trial)
+    yield from _passage(trial, generation)
+
+
+def _is(key: str, wanted: Any, decision: Final, found: Mapping[str, Any]) -> bool:
+    if found["kind"] != key:
+        return False
+    if key == "dial":
+        assert isinstance(decision, Dial)
+        targets = [str(target) for target in decision.targets]
+        # trunk/NAME without a number is any number over that trunk.
+        whole = [
+            target
+            if target in wanted or target.count("/") < 2
+            else target[: target.index("/", len("trunk/"))]
+            for target in targets
+        ]
+        return whole == list(wanted) if decision.mode == "in-turn" else sorted(whole) == sorted(wanted)
+    value = {"reject": "code", "redirect": "contacts", "voicemail": "mailbox", "conference": "room"}
+    actual = found[value.get(key, "name")]
+    return bool(list(wanted) == actual if key == "redirect" else wanted == actual)
+
+
+def _details(trial: Trial) -> Iterator[str]:
+    expect, decision = trial.case.expect, trial.decision
+    call = trial.verdicts[-1].call
+    last = trial.visits[-1] if trial.visits else None
+    by = "nobody" if last is None else last.handler
+    rule = None if last is None or last.rule is None else last.rule.number
+    ring = decision.ring if isinstance(decision, Dial) else None
+    caller = call.caller
+    checks: Sequence[tuple[str, Any, Any]] = (
+        ("by", expect.by, by),
+        ("rule", expect.rule, rule),
+        ("answered by", expect.answered, trial.answered),
+        ("ring", expect.ring, ring),
+        ("caller", expect.caller, caller.number),
+        ("caller_name", expect.caller_name, caller.name),
+    )
+    for what, wanted, actual in checks:
+        if wanted is not None and wanted != actual:
+            yield f"expected {what} {wanted}, found {'nothing' if actual in (None, '') else actual}"
+
+
+def _passage(trial: Trial, generation: Generation) -> Iterator[str]:
+    way = iter(trial.passed_through)
+    for wanted in trial.case.expect.through or ():
+        if wanted not in way:
+            passed = " → ".join(trial.passed_through) or "nothing"
+            hint = "" if wanted in generation.chains or "/" in wanted else " (no chain has that name)"
+            yield f"expected to go through {wanted}{hint}, found {passed}"
+            return
+
+
+def _listed(wanted: Any) -> str:
+    return " and ".join(wanted) if isinstance(wanted, tuple) else str(wanted)

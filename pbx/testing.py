@@ -1,0 +1,192 @@
+"""For authors of plugins: a call to try a handler on, without sockets, a service or a dialplan.
+
+    import pbx.testing
+    from vip import Vip
+
+    def test_customers_go_to_their_manager(tmp_path):
+        vip = pbx.testing.make(Vip, database=customers(tmp_path))
+        call = pbx.testing.call(from_="+31612345678", to="+31201234501")
+        assert pbx.testing.decide(vip, call) == Dial("user/1001")
+
+A handler runs here as it does in the service: in a thread, or on a loop of its own when its `decide` is
+`async`, within a budget, and what it gives is checked. Names with a leading underscore are not for you.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+from pydantic import ValidationError
+
+from pbx.dialplan.call import Call, Caller, normalised
+from pbx.dialplan.decisions import Decision, Defer
+from pbx.dialplan.handler import Handler
+from pbx.dialplan.plugin_answers import Answer, Fault
+from pbx.dialplan.plugin_decisions import WrongDecision, checked
+from pbx.dialplan.plugin_host import Host
+from pbx.dialplan.plugin_runners import Runner, runner_for
+from pbx.dialplan.plugin_step import START_S, STOP_S, resolved
+from pbx.dialplan.plugin_workers import Job
+from pbx.dialplan.plugins import plugin_of
+from pbx.dialplan.scope import KnownNames
+from pbx.documents.shapes import explained, listed
+from pbx.errors import OperatorError
+
+__all__ = ["Clock", "Failed", "Running", "call", "decide", "make", "running"]
+
+H = TypeVar("H", bound=Handler)
+
+
+class Failed(Exception):
+    """The handler gave no decision that can be used; the text says why, as `pbx explain` would."""
+
+
+class Clock:
+    """A clock that stands still until it is told to go on."""
+
+    def __init__(self, now: float = 1000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        """What time it is, in seconds."""
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += seconds
+
+
+def call(
+    *,
+    from_: str = "+31612345678",
+    to: str = "+31201234501",
+    at: str = "2026-11-23 10:00",
+    zone: str = "Europe/Amsterdam",
+    name: str = "",
+    user: str | None = None,
+    via: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    variables: Mapping[str, str] | None = None,
+    id: str = "test",  # noqa: A002  # the call's own word
+) -> Call:
+    """A call as a handler sees it.
+
+    With `user`, somebody who has proved to be that user calls, from `from_`. With `via`, it comes by that
+    trunk. With neither, anyone calls. `at` is in `zone` unless it says another. `headers` are by lower-case
+    name.
+    """
+    if user is not None and via is not None:
+        raise ValueError("a call comes from a user or by a trunk, not both")
+    when = datetime.fromisoformat(at)
+    if when.tzinfo is None:
+        when = when.replace(tzinfo=ZoneInfo(zone))
+    source = "users" if user is not None else "anyone" if via is None else f"trunk/{via}"
+    caller = Caller(normalised(from_), name, user)
+    called = normalised(to)
+    return Call(id, caller, called, source, when, user, via, dict(headers or {}), dict(variables or {}))
+
+
+def make(kind: type[H], *, clock: Clock | None = None, directory: Path | None = None, **options: Any) -> H:
+    """A handler with `options` as a dialplan in `directory` would have them.
+
+    Raises DocumentError when the class is no plugin, OperatorError when the options are wrong or the handler
+    says so.
+    """
+    step = plugin_of(kind).step(Host())
+    try:
+        values = step.Options.model_validate(options)
+    except ValidationError as error:
+        problems = [
+            f"{'.'.join(map(str, each['loc']))}: {' '.join(filter(None, explained(each)))}"
+            for each in listed(error)
+        ]
+        raise OperatorError("; ".join(problems)) from None
+    handler = kind(resolved(directory or Path(), values))
+    if clock is not None:
+        handler.clock = clock
+    return handler
+
+
+class Running:
+    """A handler that was started; made by `running`."""
+
+    def __init__(self, handler: Handler) -> None:
+        self._runner: Runner = runner_for(handler, None)
+
+    def decide(
+        self,
+        call: Call,
+        *,
+        timeout: float = 1.0,
+        users: Collection[str] | None = None,
+        trunks: Collection[str] | None = None,
+        chains: Collection[str] | None = None,
+    ) -> Decision:
+        """What the handler decides about `call`, checked; raises Failed.
+
+        `users`, `trunks` and `chains` are the names there are; None accepts any.
+        """
+        known = KnownNames(
+            None if users is None else frozenset(users), None if trunks is None else frozenset(trunks)
+        )
+        given = _result(self._runner.ask(call, timeout), timeout)
+        try:
+            decision = checked(given, call, known, chains)
+            if isinstance(decision, Defer):
+                resumed = _result(self._runner.resume(decision), decision.deadline)
+                decision = checked(resumed, call, known, chains)
+        except WrongDecision as error:
+            raise Failed(str(error)) from None
+        return decision
+
+    def _start(self) -> None:
+        try:
+            _result(self._runner.start(), START_S)
+        except Failed:
+            self._runner.close()
+            raise
+
+    def _stop(self) -> None:
+        try:
+            _result(self._runner.stop(), STOP_S)
+        finally:
+            self._runner.close()
+
+
+@contextmanager
+def running(handler: Handler) -> Iterator[Running]:
+    """`handler` between its `start` and its `stop`, for several decisions."""
+    started = Running(handler)
+    started._start()
+    try:
+        yield started
+    finally:
+        started._stop()
+
+
+def decide(
+    handler: Handler,
+    call: Call,
+    *,
+    timeout: float = 1.0,
+    users: Collection[str] | None = None,
+    trunks: Collection[str] | None = None,
+    chains: Collection[str] | None = None,
+) -> Decision:
+    """Start `handler`, ask it about `call`, stop it; see Running.decide."""
+    with running(handler) as started:
+        return started.decide(call, timeout=timeout, users=users, trunks=trunks, chains=chains)
+
+
+def _result(job: Job[Answer], seconds: float) -> object:
+    try:
+        answer = job.future.result(seconds)
+    except TimeoutError:
+        job.give_up()
+        raise Failed(f"it took longer than {seconds:g} s") from None
+    if isinstance(answer, Fault):
+        raise Failed(answer.text)
+    return answer.value

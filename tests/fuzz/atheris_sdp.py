@@ -1,0 +1,6 @@
+"""Fuzzes session descriptions, negotiated: `python -m tests.fuzz.atheris_sdp [libFuzzer options] [corpus]`."""
+
+from tests.fuzz.harness import fuzz
+
+if __name__ == "__main__":
+    fuzz("sdp", "pbx.sdp")

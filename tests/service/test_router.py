@@ -1,0 +1,167 @@
+"""Decisions become plans; a call keeps the generation it began with."""
+
+from collections.abc import Coroutine
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from pbx.call.plan import Connect, Echo, Plan, Refuse
+from pbx.dialplan import decisions
+from pbx.dialplan.call import Call as RoutedCall
+from pbx.dialplan.compiler import compile_dialplan
+from pbx.dialplan.generation import Generation, Verdict, decide_now
+from pbx.documents import loads
+from pbx.service.switch import RouteNeeded
+from tests.service.house import DIALPLAN, House
+from tests.service.phone import Phone
+
+
+@pytest.fixture
+def house() -> House:
+    house = House()
+    house.hold_decisions = True
+    return house
+
+
+@pytest.fixture
+def alice(house: House) -> Phone:
+    phone = Phone(house, "1001", "192.0.2.11")
+    phone.register()
+    return phone
+
+
+def now(question: Coroutine[Any, Any, Plan]) -> Plan:
+    return decide_now(question)
+
+
+def asked(house: House, alice: Phone, to: str) -> RouteNeeded:
+    """A call of alice's that waits to be routed."""
+    alice.invite(to)
+    needed = house.asked[-1]
+    assert isinstance(needed, RouteNeeded)
+    return needed
+
+
+def route(house: House, needed: RouteNeeded) -> Plan:
+    return now(house.router.route(needed.call, needed.routed, lambda: house.now))
+
+
+@pytest.mark.parametrize(
+    ("to", "status"),
+    [("601", 486), ("603", 302), ("1003", None), ("1999", 404), ("nobody", 404)],
+)
+def test_decisions_as_plans(house: House, alice: Phone, to: str, status: int | None) -> None:
+    plan = route(house, asked(house, alice, to))
+    if status is None:
+        assert isinstance(plan, Connect)
+        assert (list(plan.groups), plan.nobody) == ([], 480)
+    else:
+        assert isinstance(plan, Refuse)
+        assert plan.status == status
+
+
+def test_echo(house: House, alice: Phone) -> None:
+    assert isinstance(route(house, asked(house, alice, "600")), Echo)
+
+
+class Decided:
+    """Stands for a generation that decides what a test wants."""
+
+    number = 1
+
+    def __init__(self, decision: decisions.Final) -> None:
+        self._decision = decision
+
+    async def decide(self, call: RoutedCall) -> Verdict:
+        return Verdict(self._decision, (), call, self.number)
+
+
+@pytest.mark.parametrize(
+    ("decision", "plan"),
+    [
+        (decisions.Hangup(), Refuse(480)),
+        (decisions.Reject(480, retry_after=30), Refuse(480, "", (("retry-after", "30"),))),
+        (decisions.Answer(), Refuse(501)),
+        (decisions.Queue("support"), Refuse(501)),
+        (decisions.Play("hello"), Refuse(501)),
+        (decisions.Menu("main"), Refuse(501)),
+        (decisions.Voicemail("1001"), Refuse(501)),
+        (decisions.Conference("1"), Refuse(501)),
+    ],
+)
+def test_other_decisions(house: House, alice: Phone, decision: decisions.Final, plan: Refuse) -> None:
+    needed = asked(house, alice, "600")
+    house.router.generation = cast("Generation", Decided(decision))
+    found = route(house, needed)
+    assert isinstance(found, Refuse)
+    assert (found.status, found.reason, tuple(found.headers)) == (
+        plan.status,
+        plan.reason,
+        tuple(plan.headers),
+    )
+
+
+def test_only_names_are_resolved(house: House, alice: Phone) -> None:
+    resolved: list[set[str]] = []
+
+    async def resolve(names: set[str]) -> dict[str, str]:
+        resolved.append(names)
+        return {}
+
+    house.router._resolve = resolve
+    route(house, asked(house, alice, "1003"))
+    assert resolved == []
+    plan = route(house, asked(house, alice, "700"))
+    assert resolved == [{"203.0.113.9"}]
+    assert isinstance(plan, Connect)
+
+
+def reloaded(house: House, dialplan: str) -> None:
+    house.router.generation = compile_dialplan(loads(dialplan, "new.yaml"), None, 2, Path())
+
+
+def test_a_call_keeps_its_generation(house: House, alice: Phone) -> None:
+    needed = asked(house, alice, "604")
+    old = house.router.generation
+    route(house, needed)
+    assert house.router.used(old)
+    reloaded(house, DIALPLAN.replace("dial: user/1002", "reject: 603"))
+    assert house.router.used(old)
+    # The old one says: unavailable, so dial 1002; the new one would reject.
+    following = now(house.router.follow(needed.call, "unavailable", 480, lambda: house.now))
+    assert isinstance(following, Connect)
+    verdict = house.router.verdict(needed.call.record.id)
+    assert verdict is not None
+    assert str(cast("decisions.Dial", verdict.decision).targets[0]) == "user/1002"
+    house.router.forget(needed.call)
+    assert house.router.verdict(needed.call.record.id) is None
+    assert not house.router.used(old)
+    plan = now(house.router.follow(needed.call, "unavailable", 480, lambda: house.now))
+    assert isinstance(plan, Refuse)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status", "cause"),
+    [("unavailable", 480, "unavailable"), ("unavailable", 404, "not-found"), ("busy", 486, "busy")],
+)
+def test_an_outcome_nobody_provided_for_ends_the_call(
+    house: House, alice: Phone, outcome: Any, status: int, cause: str
+) -> None:
+    needed = asked(house, alice, "1003")
+    route(house, needed)
+    plan = now(house.router.follow(needed.call, outcome, status, lambda: house.now))
+    assert plan == Refuse(status, cause=cast("Any", cause))
+
+
+def test_a_call_that_ended_meanwhile_is_not_kept(house: House, alice: Phone) -> None:
+    call = alice.invite("1003")
+    needed = house.asked[-1]
+    assert isinstance(needed, RouteNeeded)
+    call.cancel()
+    call.acknowledge_refusal()
+    assert needed.call.state == "ended"
+    route(house, replace(needed))
+    house.hold_decisions = False
+    house.assert_nothing_left()
