@@ -1,6 +1,5 @@
 """Which parts of a chain no call can reach, by comparing its rules as automata."""
 
-import re
 from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,10 +12,8 @@ from pbx.dialplan.handlers.hours import HoursHandler
 from pbx.dialplan.handlers.routing import CompiledRule, RoutingHandler
 from pbx.dialplan.handlers.set import SetHandler
 from pbx.dialplan.languages import EVERYTHING, Area, Language, TooManyStates, language_of, uncovered
-from pbx.dialplan.patterns import Pattern, compile_pattern, sample
+from pbx.dialplan.patterns import Pattern, compile_pattern, plain_beginning, sample
 from pbx.errors import Place
-
-_WILD = re.compile(r"[XZN.]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +127,7 @@ class _Walk:
         """Earlier rules that may match something that `pattern` does."""
         if pattern.kind == "regex":
             return self._rules
-        prefix = _prefix(pattern)
+        prefix = plain_beginning(pattern)
         numbers: set[int] = set()
         for length in range(len(prefix) + 1):
             numbers.update(self._by_prefix.get(prefix[:length], ()))
@@ -152,7 +149,7 @@ class _Walk:
     def _add(self, rule: CompiledRule) -> None:
         number = len(self._rules)
         self._rules.append(rule)
-        for prefix in {_prefix(pattern) for pattern in rule.to} or {""}:
+        for prefix in {plain_beginning(pattern) for pattern in rule.to} or {""}:
             if prefix not in self._by_prefix:
                 self._by_prefix[prefix] = []
                 insort(self._prefixes, prefix)
@@ -205,15 +202,6 @@ def _languages(patterns: Sequence[Pattern]) -> tuple[Language, ...]:
 
 def _texts(patterns: Sequence[Pattern]) -> set[str]:
     return {pattern.text for pattern in patterns}
-
-
-def _prefix(pattern: Pattern) -> str:
-    """The plain beginning of everything that the pattern matches."""
-    if pattern.kind == "exact":
-        return pattern.text
-    if pattern.kind == "regex":
-        return ""
-    return next(iter(_WILD.split(pattern.text.removesuffix("*"), maxsplit=1)))
 
 
 def _sample(rule: CompiledRule) -> tuple[str, str] | None:

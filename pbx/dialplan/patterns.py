@@ -74,6 +74,16 @@ def sample(pattern: Pattern) -> str | None:
     return "".join(_SAMPLES.get(character, character) for character in body)
 
 
+def plain_beginning(pattern: Pattern) -> str:
+    """What everything that the pattern matches begins with; for an exact pattern, all of it."""
+    if pattern.kind == "exact":
+        return pattern.text
+    if pattern.kind == "regex":
+        return ""
+    wild = _WILD.search(pattern.text)
+    return pattern.text[: wild.start()] if wild is not None else pattern.text.removesuffix("*")
+
+
 def _number_test(text: str, wild: re.Match[str] | None) -> Test:
     if wild is None:
         return _starts_with(text[:-1])

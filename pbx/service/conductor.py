@@ -118,13 +118,22 @@ class Conductor:
         answer.addErrback(self._undecided)
         answer.addCallback(plans.append)
         if answer.called and plans:
-            self._carry_out(self._switch.route(call, plans[0], now), now, sent)
+            self._route(call, plans[0], now, sent)
         else:
             answer.addCallback(lambda _: self._decided(call, plans[0]))
 
     def _decided(self, call: Call, plan: Plan) -> None:
         now = self._clock()
-        self._send(self._guarded(lambda: self._switch.route(call, plan, now), now))
+        sent: list[Transmit] = []
+        self._route(call, plan, now, sent)
+        self._send(sent)
+
+    def _route(self, call: Call, plan: Plan, now: float, sent: list[Transmit]) -> None:
+        """Carry out a plan; when that breaks, the caller is told at once instead of waiting for nothing."""
+        faults = self.faults
+        sent += self._guarded(lambda: self._switch.route(call, plan, now), now)
+        if self.faults != faults:
+            sent += self._guarded(lambda: self._switch.hang_up(call.record.id, now), now)
 
     def _undecided(self, failure: Failure) -> Plan:
         self.faults += 1

@@ -51,4 +51,4 @@ def test_json() -> None:
 def test_a_broken_file_is_named() -> None:
     result = run("old.yaml", "broken.yaml")
     assert result.exit_code == 1
-    assert "broken.yaml:2:34: found 'ecko', which is no ending (did you mean echo?)" in result.stderr
+    assert "broken.yaml:2:35: found 'ecko', which is no ending (did you mean echo?)" in result.stderr

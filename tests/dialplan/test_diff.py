@@ -79,7 +79,7 @@ HOURS = (
     ],
 )
 def test_changes(old: str, new: str, expected: list[str]) -> None:
-    # Callers of users are the configuration's, so that 2X and 21 differ for those who come from elsewhere only.
+    # Users call with the configuration's numbers, so that 2X and 21 differ for all others only.
     if "from: 2X" in old:
         expected = ["echo → reject 404"]
     assert changes(old, new) == expected

@@ -69,7 +69,7 @@ def processes(tmp_path: Path) -> Iterator[Processes]:
 
 @pytest.mark.parametrize("kind", ["def", "async def"])
 def test_decisions_come_from_another_process(processes: Processes, kind: str) -> None:
-    body = "return Reject(486, f'{os.getpid()} {self.options.file.name} {self.options.inner.word} {call.called}')"
+    body = "o = self.options; return Reject(486, f'{os.getpid()} {o.file.name} {o.inner.word} {call.called}')"
     tree = processes.tree(body, kind=kind)
     first, second = decide(tree, call("600")), decide(tree, call("601"))
     assert first.decision == Reject(486)

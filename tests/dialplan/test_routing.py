@@ -5,6 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pbx.dialplan.decisions import Dial, Echo, Goto, Hangup, Redirect, Reject
+from pbx.dialplan.patterns import compile_pattern
+from pbx.dialplan.rule_index import RuleIndex
 from pbx.dialplan.scope import KnownNames
 from pbx.dialplan.targets import TrunkTarget, UriTarget, UserTarget
 from tests.dialplan.calls import call, decide, pairs, rule_problems, rules, stranger
@@ -179,6 +181,34 @@ def test_first_match_is_the_first_match_by_a_slow_reference(
         if reference(called, to) and (caller is None or reference(caller, from_))
     ]
     assert decide(rules(*lines), call(to, from_=from_)).decision == Reject((fitting or [404])[0])
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.lists(st.text("01XZN.*", min_size=1, max_size=4), max_size=3), min_size=1, max_size=30),
+    st.text("0123*", max_size=5),
+)
+def test_the_index_leaves_no_rule_out(rules: list[list[str]], called: str) -> None:
+    compiled = [[compile_pattern(text) for text in texts] for texts in rules]
+    candidates = RuleIndex(compiled).candidates(called)
+    fitting = [
+        number
+        for number, patterns in enumerate(compiled)
+        if not patterns or any(pattern.test(called) for pattern in patterns)
+    ]
+    assert set(fitting) <= set(candidates)
+    assert list(candidates) == sorted(candidates)
+
+
+def test_many_rules_are_decided_as_few() -> None:
+    lines = [f"{{to: '{number}X', reject: {400 + number % 300}}}" for number in range(100, 400)]
+    tree = rules("{to: 1501, echo: {}}", *lines, "{to: [2505, /^9/], hangup: }", "{from: 7, reject: 603}")
+    assert decide(tree, call("1501")).decision == Echo()
+    assert decide(tree, call("1502")).decision == Reject(550)
+    assert decide(tree, call("2505")).decision == Reject(650)
+    assert decide(tree, call("95")).decision == Hangup()
+    assert decide(tree, call("8", from_="7")).decision == Reject(603)
+    assert decide(tree, call("8")).decision == Reject(404)
 
 
 MISTAKES = r"""

@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from pbx.errors import PeerError
 from pbx.sip.flow import Flow
-from pbx.sip.message import MalformedMessage, Request, parse, validate_request
+from pbx.sip.message import Request, parse, validate_request
 from tests.fuzz.mutations import Mutation, mutations, renewed
 from tests.fuzz.oracle import check
 from tests.service import house as houses
@@ -28,7 +29,7 @@ OPEN: Final = DIALPLAN.replace("public}", "internal}")
 CALLED: Final = ("1002", "1003", "600", "601", "602", "603", "604", "700", "0123", "")
 ANSWERS: Final = (100, 180, 183, 200, 302, 404, 486, 491, 503, 603)
 # What the phones of the tests raise themselves when they expected something else to have been heard.
-NOT_HEARD: Final = (AssertionError, IndexError, StopIteration, AttributeError, MalformedMessage)
+NOT_HEARD: Final = (AssertionError, IndexError, StopIteration, AttributeError, PeerError)
 
 
 class Telephony(RuleBasedStateMachine):

@@ -149,6 +149,17 @@ def test_a_fault_of_our_own_costs_one_message(
     assert alice.responses()[-1] == 486
 
 
+def test_a_plan_that_breaks_ends_the_call(
+    house: Conducted, alice: Phone, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(house.switch, "route", lambda *_: 1 / 0)
+    call = alice.invite("600")
+    assert alice.responses()[-1] == 480
+    assert house.conductor.faults == 1
+    call.acknowledge_refusal()
+    house.assert_nothing_left()
+
+
 @pytest.mark.parametrize("entry", ["transport_failed", "flow_closed", "handle_timer"])
 def test_faults_elsewhere_do_not_reach_the_reactor(
     house: Conducted, entry: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

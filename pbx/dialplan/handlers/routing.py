@@ -11,6 +11,7 @@ from pbx.dialplan.decisions import Continue, Decision, Rule
 from pbx.dialplan.handler import Ending, Handler
 from pbx.dialplan.one_or_many import OneOrMany
 from pbx.dialplan.patterns import Pattern, Test
+from pbx.dialplan.rule_index import MIN_RULES, RuleIndex
 from pbx.dialplan.scope import Scope
 from pbx.dialplan.steps import compile_step, ending_names
 from pbx.documents import Shape, Text, Whole, validate
@@ -101,6 +102,8 @@ class RoutingHandler(Handler):
                 changing = rule if rule.changes else None
                 self._rules.append((_test(rule.to), _test(rule.from_), rule.ending, changing))
 
+        self._index = RuleIndex([rule.to for rule in self.rules]) if len(self.rules) >= MIN_RULES else None
+
     def branches(self) -> tuple[tuple[str, Rule], ...]:
         """The rules."""
         return tuple((each.ending.why, each.rule) for each in self.rules)
@@ -108,7 +111,10 @@ class RoutingHandler(Handler):
     def decide(self, call: Call) -> Decision:
         """Carry out the first rule that fits."""
         called, number = call.called, call.caller.number
-        for to, from_, ending, rewriting in self._rules:
+        rules = self._rules
+        if self._index is not None:
+            rules = [rules[each] for each in self._index.candidates(called)]
+        for to, from_, ending, rewriting in rules:
             if (to is None or to(called)) and (from_ is None or from_(number)):
                 return ending.decide(call if rewriting is None else rewriting.changed(call))
         return _NO_RULE
