@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import assert_never
 
 from pbx.call.branch import new_branch
-from pbx.call.causes import better, cause_of, outcome_of
+from pbx.call.causes import Cause, better, cause_of, outcome_of
 from pbx.call.leg import Leg
 from pbx.call.media import Media
 from pbx.call.outputs import (
@@ -196,13 +196,14 @@ class Call:
             self._happen("caller-ended", leg, None, now)
         elif leg in self.branches:
             self.branches.remove(leg)
+            leg.cause = cause_of(status)
             # A challenge leaves the session open for credentials, and we have none for callees.
             self._abandon(leg, now)
             self._best = better(self._best, status) if self._best else status
             if status >= 600:
                 # RFC 3261 §16.7 step 5: a 6xx speaks for every place the callee can be reached.
                 self._groups = []
-                self._release(self.branches, now)
+                self._release(self.branches, now, "cancelled")
                 self.branches = []
             if self.branches:
                 self._happen("branch-refused", leg, None, now)
@@ -255,6 +256,7 @@ class Call:
             for destination in group:
                 branch = new_branch(destination, self.offered, caller, self.settings, self.media, self.ids)
                 branch.call = self
+                branch.invited_at = now
                 placed.append(branch)
         except ResourcesExhausted as bound:
             _close_all(placed)
@@ -273,7 +275,7 @@ class Call:
             self._absorb(branch, branch.session.start(now), now)
 
     def _ring_next_group(self, leg: Leg, detail: object, now: float) -> None:
-        self._release(self.branches, now)
+        self._release(self.branches, now, "no-answer")
         self.branches = []
         self._ring_group(leg, detail, now)
 
@@ -306,16 +308,17 @@ class Call:
     def _connect(self, leg: Leg, detail: object, now: float) -> None:
         """The first answer wins: the others are cancelled, the two legs hear each other."""
         self._ring_due = None
-        self._release([branch for branch in self.branches if branch is not leg], now)
+        self._release([branch for branch in self.branches if branch is not leg], now, "cancelled")
         self.branches, self.other = [], leg
         try:
             body = self._join(leg)
         except PeerError:
             self._refuse(488, (), now)
-            self._release([leg], now)
+            self._release([leg], now, "unacceptable")
             self._happen("hang-up", leg, None, now)
             return
         self.record.answered_by = leg.label
+        leg.answered_at = now
         self._accept(body, now)
 
     def _join(self, leg: Leg) -> bytes:
@@ -409,7 +412,7 @@ class Call:
         self._out.append(DecisionNeeded(self, outcome_of(self._best), status))
 
     def _ask_after_timeout(self, leg: Leg, detail: object, now: float) -> None:
-        self._release(self.branches, now)
+        self._release(self.branches, now, "no-answer")
         self.branches = []
         self._ring_due = None
         self._out.append(DecisionNeeded(self, "no-answer", 480))
@@ -439,23 +442,25 @@ class Call:
             self.record.cause = "answered" if self.record.answered_at is not None else "cancelled"
         if self.record.answered_at is None:
             self.record.status = 487
-        self._release(self.branches, now)
+        self._release(self.branches, now, "cancelled")
         self.branches = []
 
     def _release_other(self, leg: Leg, detail: object, now: float) -> None:
         self.record.cause = self.record.cause or "answered"
-        self._release([self.other if leg is self.caller and self.other else self.caller], now)
+        other = self.other if leg is self.caller and self.other else self.caller
+        self._release([other], now, "answered")
 
     def _release_all(self, leg: Leg, detail: object, now: float) -> None:
         answered = self.record.answered_at is not None
         self.record.cause = self.record.cause or ("answered" if answered else "error")
         if not answered:
             self.record.status = 480
-        self._release(self.legs, now)
+        self._release(self.legs, now, "cancelled")
         self.branches = []
 
-    def _release(self, legs: Sequence[Leg], now: float) -> None:
+    def _release(self, legs: Sequence[Leg], now: float, cause: Cause) -> None:
         for leg in list(legs):
+            leg.cause = leg.cause or cause
             self._abandon(leg, now)
 
     def _abandon(self, leg: Leg, now: float) -> None:

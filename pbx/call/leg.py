@@ -1,6 +1,7 @@
 """A leg: one dialog of ours and its audio."""
 
 from pbx.call.audio import Audio
+from pbx.call.causes import Cause
 from pbx.sip.flow import Flow
 from pbx.sip.session import InviteSession
 
@@ -10,9 +11,23 @@ class Leg:
 
     `pinned` keeps every request on `flow`; otherwise requests within the dialog go where the route set or the
     remote target says (RFC 3261 §12.2.1.1). `label` is what people call it: `user/1001`, `trunk/carrier`.
+
+    A leg that we called has the times (monotonic seconds) of our INVITE and of its answer, and, when it ends
+    without one, the cause.
     """
 
-    __slots__ = ("audio", "call", "flow", "label", "pinned", "session", "trunk")
+    __slots__ = (
+        "answered_at",
+        "audio",
+        "call",
+        "cause",
+        "flow",
+        "invited_at",
+        "label",
+        "pinned",
+        "session",
+        "trunk",
+    )
 
     def __init__(
         self,
@@ -32,3 +47,6 @@ class Leg:
         self.pinned = pinned
         # The call it belongs to, set by the call itself.
         self.call: object = None
+        self.invited_at: float | None = None
+        self.answered_at: float | None = None
+        self.cause: Cause | None = None

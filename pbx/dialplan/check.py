@@ -41,6 +41,22 @@ def check_file(path: Path, known: KnownNames | None = None) -> list[Problem]:
     return []
 
 
+def load_checked(path: Path, known: KnownNames | None = None, number: int = 1) -> Generation:
+    """The dialplan at `path` as generation `number`, if it may go live.
+
+    Raises OperatorError when it cannot be read, and DocumentError with every problem: of its form, its tests
+    and the errors of `lint`. A test that cannot be judged, because a plugin is not running yet, is none.
+    """
+    from pbx.dialplan.lint import lint
+
+    generation, build = compile_with_build(load(path), known, number, path.parent)
+    problems = [finding.problem for finding in lint(generation, build) if finding.level == "error"]
+    problems += failing_tests(generation, unjudged=False)
+    if problems:
+        raise DocumentError(tuple(problems))
+    return generation
+
+
 def check_document(document: Document, known: KnownNames | None, directory: Path) -> Summary:
     """Compile `document`, run its tests, and count what is in it.
 
@@ -56,8 +72,8 @@ def check_document(document: Document, known: KnownNames | None, directory: Path
     return summary_of(generation)
 
 
-def failing_tests(generation: Generation) -> list[Problem]:
-    """A problem for each test of the dialplan that does not pass."""
+def failing_tests(generation: Generation, *, unjudged: bool = True) -> list[Problem]:
+    """A problem for each test of the dialplan that does not pass, or, with `unjudged`, cannot be judged."""
     return [
         Problem(
             trial.case.place,
@@ -65,7 +81,7 @@ def failing_tests(generation: Generation) -> list[Problem]:
             + "; ".join(trial.failures),
         )
         for trial in run_cases(generation)
-        if not trial.passed
+        if not trial.passed and (unjudged or not trial.error)
     ]
 
 

@@ -9,7 +9,7 @@ MIN_RULES = 16
 
 
 class RuleIndex:
-    """The rules by what their patterns plainly begin with; those that may begin with anything are always asked."""
+    """The rules by what their patterns plainly begin with; those that may begin with anything always fit."""
 
     __slots__ = ("_always", "_by_prefix", "_by_text", "_lengths")
 

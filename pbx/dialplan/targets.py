@@ -11,7 +11,7 @@ _URI = re.compile(
     r"sips?:"
     r"(?:[A-Za-z0-9%&=+$,;?/\-_.!~*'()]+@)?"
     r"(?:[A-Za-z0-9](?:[A-Za-z0-9.\-]*[A-Za-z0-9])?\.?|\[[0-9A-Fa-f:.]+\])"
-    r"(?::[0-9]{1,5})?"
+    r"(?::([0-9]{1,5}))?"
     r"(?:;[A-Za-z0-9%\-_.!~*'()\[\]/:&+$=]+)*"
 )
 FORMS = "user, user/NAME, trunk/NAME, trunk/NAME/NUMBER or sip:USER@HOST"
@@ -61,7 +61,8 @@ def escaped_user(text: str) -> str:
 
 def is_sip_uri(text: str) -> bool:
     """Whether `text` has the form of a SIP or SIPS URI without headers (RFC 3261 §19.1.1)."""
-    return _URI.fullmatch(text) is not None
+    match = _URI.fullmatch(text)
+    return match is not None and 0 < int(match[1] or 1) < 65536
 
 
 def parse_target(text: str) -> Target:

@@ -1,5 +1,6 @@
 """What happens to calls and messages, as metrics."""
 
+from pbx.call.leg import Leg
 from pbx.call.record import CallRecord, LegTotals
 from pbx.media.values import LegStatistics
 from pbx.metrics.metrics import Metrics
@@ -40,6 +41,20 @@ class Counting:
     def leg_started(self, trunk: str | None) -> None:
         """An INVITE of ours rings somebody."""
         self._metrics.call_attempted("out", trunk or "")
+
+    def leg_answered(self, leg: Leg) -> None:
+        """An INVITE of ours was answered, and its leg talks."""
+        if leg.invited_at is not None and leg.answered_at is not None:
+            self._metrics.call_answered("out", leg.answered_at - leg.invited_at, leg.trunk or "")
+
+    def leg_finished(self, leg: Leg, now: float) -> None:
+        """A leg is gone; the caller's counts as the call that it made, not here."""
+        if leg.invited_at is None:
+            return
+        if leg.answered_at is None:
+            self._metrics.call_failed("out", leg.cause or "error", leg.trunk or "")
+        else:
+            self._metrics.call_ended("out", now - leg.answered_at, leg.trunk or "")
 
     def call_progressed(self, record: CallRecord) -> None:
         """The caller was told of ringing."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IReadDescriptor
+from twisted.internet.threads import deferToThreadPool
 from zope.interface import implementer
 
 from pbx.api.app import create_app
@@ -20,7 +21,7 @@ from pbx.call.causes import POLICIES
 from pbx.call.settings import DEFAULT_FORMATS, CallSettings
 from pbx.config.settings import Settings
 from pbx.config.settings import User as UserSettings
-from pbx.dialplan.compiler import load_dialplan
+from pbx.dialplan.check import load_checked
 from pbx.dialplan.generation import Generation
 from pbx.dialplan.plugins import Plugins
 from pbx.errors import OperatorError
@@ -301,7 +302,11 @@ class Service:
         await self._reloading.acquire()
         try:
             before = self.router.generation
-            generation = _load(self._settings, before.number + 1)
+            # Reading, compiling and testing a large dialplan takes a while: calls go on beside it.
+            pool = self._reactor.getThreadPool()
+            generation = await deferToThreadPool(
+                self._reactor, pool, _load, self._settings, before.number + 1
+            )
             await self.plugins.start(generation)
             self.router.generation = generation
             self.plugins.retire(before)
@@ -340,7 +345,7 @@ class Service:
 
 
 def _load(settings: Settings, number: int) -> Generation:
-    return load_dialplan(settings.dialplan, settings.known, number)
+    return load_checked(settings.dialplan, settings.known, number)
 
 
 def _routes(settings: Settings) -> Routes:

@@ -350,11 +350,14 @@ class Switch:
                     self._observer.leg_started(leg.trunk)
                 case from_call.LegClosed(leg):
                     self.legs -= 1
+                    self._observer.leg_finished(leg, now)
                     self._arm(leg, leg.session.next_deadline())
                 case from_call.Progressed():
                     self._observer.call_progressed(call.record)
                 case from_call.Established():
                     self._observer.call_established(call.record)
+                    if call.other is not None:
+                        self._observer.leg_answered(call.other)
                 case from_call.Finished():
                     self.calls.pop(call.record.id, None)
                     self._observer.call_finished(call.record)
@@ -399,6 +402,8 @@ class Switch:
         near = leg.flow
         if hop.host == near.remote[0] and (near.reliable or (hop.port or 5060) == near.remote[1]):
             return near
+        if hop.scheme == "sips" or hop.transport not in _SPOKEN:
+            return near  # never in the clear to where TLS was asked for
         transport: Transport = "tcp" if hop.transport == "tcp" else "udp"
         # A host that is a name was resolved when the leg was made; its requests stay on that flow.
         return self._network.flow_to(transport, (hop.host, hop.port or 5060)) or near
@@ -422,6 +427,8 @@ class WallClock(Protocol):
         """Now, with a zone."""
         ...
 
+
+_SPOKEN = frozenset({None, "udp", "tcp"})
 
 # What a routing rule or a plugin may look at.
 _SHOWN_TO_HANDLERS = ("user-agent", "subject", "diversion", "p-asserted-identity", "x-pbx-account")

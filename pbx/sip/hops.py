@@ -19,6 +19,9 @@ def receive_by(flow: Flow, request: Request, via: Via) -> Flow:
     An maddr is not followed: nobody may have us send to a third address.
     """
     host, port = flow.remote
+    host = host.partition("%")[
+        0
+    ]  # the zone of a link-local address is this machine's own affair (RFC 4007 §11.2)
     parameters = via.parameters
     asked = "rport" in parameters
     if asked or via.host != host or "received" in parameters:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from pbx.cli.interop.clock import wait_until
-from pbx.cli.interop.service import free_media_ports
+from pbx.cli.interop.ports import free_media_ports
 from pbx.sip.message import Request
 from tests.service.wire import Caller
 

@@ -20,5 +20,6 @@ def fuzz(name: str, *instrumented: str) -> None:
     def one(data: bytes) -> None:
         target(bytes(data))
 
-    atheris.Setup(sys.argv, one)
+    # libFuzzer starts itself again to merge, by a shell and by this name.
+    atheris.Setup([f"{sys.executable} -m tests.fuzz.atheris_{name}", *sys.argv[1:]], one)
     atheris.Fuzz()

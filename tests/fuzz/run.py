@@ -9,6 +9,7 @@ import argparse
 import subprocess
 import sys
 import tempfile
+from hashlib import sha256
 from pathlib import Path
 
 from tests.fuzz.targets import TARGETS
@@ -16,7 +17,8 @@ from tests.fuzz.targets import TARGETS
 CORPUS = Path(__file__).parent / "corpus"
 # Longer inputs find nothing that shorter ones do not, and are slow; bounds have tests of their own.
 MAX_OCTETS = 4096
-KEPT_OCTETS = 2048
+KEPT_OCTETS = 1024
+KEPT_FILES = 100
 
 
 def command(name: str, *arguments: str) -> list[str]:
@@ -49,18 +51,20 @@ def fuzz(name: str, seconds: int, keep: bool) -> bool:
 
 
 def merge(name: str, grown: Path) -> None:
-    """Replace the kept corpus by the least that reaches as much."""
+    """Replace the kept corpus, seeds aside, by the least that reaches as much: the shortest of it."""
+    kept = CORPUS / name
     with tempfile.TemporaryDirectory() as least:
-        kept = CORPUS / name
         subprocess.run(
             command(name, "-merge=1", f"-max_len={KEPT_OCTETS}", least, str(kept), str(grown)),
             check=True,
             timeout=600,
         )
-        for old in kept.glob("[0-9a-f]*"):
-            old.unlink()
-        for new in Path(least).iterdir():
-            (kept / new.name[:16]).write_bytes(new.read_bytes())
+        seeds = {seed.read_bytes() for seed in kept.glob("seed-*")}
+        found = sorted((new.read_bytes() for new in Path(least).iterdir()), key=len)
+    for old in kept.glob("found-*"):
+        old.unlink()
+    for data in [data for data in found if data not in seeds][:KEPT_FILES]:
+        (kept / f"found-{sha256(data).hexdigest()[:12]}").write_bytes(data)
 
 
 def main() -> int:

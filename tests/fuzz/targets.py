@@ -81,7 +81,7 @@ def framing(data: bytes) -> None:
     """A stream: however it is cut, it gives the same, and what is kept is bounded."""
     if not data:
         return
-    step, stream = data[0] + 1, data[1:]
+    step, stream = 1 + 4 * data[0], data[1:]
     whole = _framed(StreamFraming().receive(stream))
     reader = StreamFraming()
     pieces: list[Framed] = []

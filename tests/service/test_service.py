@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
-from pbx.cli.interop.service import free_media_ports
+from pbx.cli.interop.ports import free_media_ports
 from pbx.config.settings import Settings
 from pbx.errors import DocumentError, OperatorError, PortInUse
 from pbx.registrar.binding import BindingAdded

@@ -93,14 +93,14 @@ def is_free(host: str, port: int, kind: socket.SocketKind = socket.SOCK_DGRAM) -
         return True
 
 
-def free_media_ports(count: int = _MEDIA_PORTS) -> range:
-    """An even number of UDP ports from an even one on that are all free now.
+def free_media_ports(count: int = _MEDIA_PORTS) -> str:
+    """A range FIRST-LAST of UDP ports, from an even one on, that are all free now.
 
     What another program takes of them before the PBX does, the PBX passes over.
     """
     for first in _at_random(_MEDIA, count):
         if all(is_free(_EVERY_ADDRESS[socket.AF_INET], port) for port in range(first, first + count)):
-            return range(first, first + count)
+            return f"{first}-{first + count - 1}"
     raise OperatorError(
         "no free range of media ports", f"free {count} UDP ports in a row above {_MEDIA.start}"
     )

@@ -21,12 +21,11 @@ a=rtpmap:0 PCMU/8000
 a=rtpmap:101 telephone-event/8000
 a=fmtp:101 0-15
 a=ptime:20
-a=sendrecv
-"""
+a=sendrecv"""
 
 
 def sdp(address: str, port: int) -> str:
-    """A phone's description of its audio (PCMU and telephone-events), with CRLF as RFC 4566 §5 asks."""
+    """A phone's description of its audio (PCMU and telephone-events); the last line goes on in the scenario."""
     family = 6 if ":" in address else 4
     return _SDP.format(family=family, address=address, port=port).replace("\n", "\r\n")
 

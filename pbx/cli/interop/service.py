@@ -123,7 +123,7 @@ class Service:
         media = free_media_ports()
         ours = {
             "listen": [f"{kind}:{host}:0" for host in hosts for kind in ("udp", "tcp")] + [f"http:{IPV4}:0"],
-            "media": {"ports": f"{media.start}-{media.stop - 1}", "pool": _MEDIA_POOL},
+            "media": {"ports": media, "pool": _MEDIA_POOL},
             "directories": {"state": str(state)},
             "store": f"sqlite:{state / 'pbx.db'}",
         }
@@ -149,7 +149,9 @@ class Service:
             raise OperatorError(f"the PBX did not start\n{tail(log)}", f"its configuration is {path}")
         told = json.loads(ready.read_text(encoding="utf-8"))
         service = cls(told["listeners"], told["http"], log)
-        service.process, service.pid, service.media = process, int(told["pid"]), media
+        service.process, service.pid = process, int(told["pid"])
+        first, _, last = media.partition("-")
+        service.media = range(int(first), int(last) + 1)
         return service
 
     @property
