@@ -11,8 +11,10 @@ from pathlib import Path
 
 from benchmarks import machine
 from benchmarks.subject import NUMBER, Subject
-from pbx.cli.interop.actors import HOST, find_sipp, free_sip_port, stop_process
+from pbx.cli.interop.actors import find_sipp, stop_process
 from pbx.cli.interop.clock import pause, wait_until
+from pbx.cli.interop.ports import IPV4 as HOST
+from pbx.cli.interop.ports import free_sip_port
 from pbx.errors import OperatorError
 
 SCENARIOS = Path(__file__).parent / "sipp"

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from benchmarks.subject import NUMBER, Subject
-from pbx.cli.interop.actors import HOST
+from pbx.cli.interop.ports import IPV4 as HOST
 from pbx.errors import OperatorError
 from pbx.sip.message import Request, Response, parse, respond
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import machine
-from pbx.cli.interop.actors import HOST, free_sip_port
-from pbx.cli.interop.service import Service, free_media_ports, tail
+from pbx.cli.interop.ports import IPV4 as HOST
+from pbx.cli.interop.ports import free_media_ports, free_sip_port
+from pbx.cli.interop.service import Service, tail
 
 # What the callers dial; the dialplan has rules before it, as a real one would.
 NUMBER = "6000"

@@ -16,7 +16,7 @@ from typing import Any, Self
 import numpy as np
 
 from benchmarks import machine
-from pbx.cli.interop.actors import HOST
+from pbx.cli.interop.ports import IPV4 as HOST
 from pbx.errors import OperatorError
 
 OCTETS = 172

@@ -6,8 +6,10 @@ from typing import Literal
 from pbx.call.media import Media
 from pbx.errors import MisuseError
 from pbx.media.values import LegId, LegStatistics
+from pbx.sdp.address import UNSPECIFIED
 from pbx.sdp.description import Description
 from pbx.sdp.direction import Direction
+from pbx.sdp.errors import NothingFits
 from pbx.sdp.formats import Format
 from pbx.sdp.negotiation import (
     Agreed,
@@ -93,7 +95,7 @@ class Audio:
         """The peer answered our open offer. Raises SdpError or NothingFits, and changes nothing then."""
         if self.proposed is None:
             raise MisuseError("an answer without an offer")
-        self.agreed = accepted(self.proposed, received)
+        self.agreed = self._reachable(accepted(self.proposed, received))
         self.received = received
         self._settle(self.proposed)
         return self.agreed
@@ -102,7 +104,7 @@ class Audio:
         """An answer in a provisional response, which the final one repeats (RFC 3261 §13.2.1)."""
         if self.proposed is None:
             raise MisuseError("an answer without an offer")
-        self.agreed = accepted(self.proposed, received)
+        self.agreed = self._reachable(accepted(self.proposed, received))
         return self.agreed
 
     def keep_early_answer(self) -> bool:
@@ -119,12 +121,12 @@ class Audio:
     def answer(self, received: Description, formats: Sequence[Format] | None, far: Agreed | None) -> bytes:
         """The body of our answer to `received`: `formats` (None: all), flowing as the `far` leg lets it.
 
-        Raises NothingFits (488).
+        Raises NothingFits (488), and changes nothing then.
         """
         direction: Direction = "sendrecv" if far is None else bridged_direction(far)
         ptime = None if far is None else far.ptime
         answered = answer(received, self._local(), self._origin, formats, direction, ptime)
-        self.agreed = agreed_as_answerer(received, answered)
+        self.agreed = self._reachable(agreed_as_answerer(received, answered))
         self.received = received
         self._settle(answered)
         return answered.encode()
@@ -147,6 +149,13 @@ class Audio:
                 payload_map=payload_map(agreed, agreed if far is None else far),
                 clock_rates=clock_rates(agreed),
             )
+
+    def _reachable(self, agreed: Agreed) -> Agreed:
+        """Give back an agreement whose address our port can send to, or that is the zeros of an old hold."""
+        host = agreed.remote[0]
+        if (":" in host) != (":" in self.address) and host not in UNSPECIFIED:
+            raise NothingFits("Media Address Of Another Family")
+        return agreed
 
     def _settle(self, ours: Description) -> None:
         self.sent = ours

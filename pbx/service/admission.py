@@ -101,7 +101,7 @@ class Admission:
     def _user(self, verified: Authenticated, from_: NameAddr) -> Caller:
         name = verified.user
         known = self._users.get(name)
-        display = known.name if known is not None and known.name else from_.display
+        display = known.name if known is not None and known.name else _printable(from_.display)
         return Caller(name, display, name)
 
 
@@ -110,4 +110,11 @@ def _presented(request: Request, *, trusted: bool) -> Caller:
     shown = request.from_
     if trusted and request.has("p-asserted-identity"):
         shown = NameAddr.parse(request.all("p-asserted-identity")[0])
-    return Caller(shown.uri.username, shown.display)
+    return Caller(shown.uri.username, _printable(shown.display))
+
+
+def _printable(name: str) -> str:
+    """A name as it can be shown anywhere: a phone, a log or a plugin gets no control characters from it."""
+    if name.isprintable():
+        return name
+    return "".join([character if character.isprintable() else " " for character in name])

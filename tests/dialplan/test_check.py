@@ -1,4 +1,12 @@
+"""What may go live: a dialplan that compiles, has no errors by lint, and passes its tests."""
 
+from pathlib import Path
+
+import pytest
+
+from pbx.dialplan.check import load_checked
+from pbx.dialplan.scope import KnownNames
+from pbx.errors import DocumentError
 
 LIVE = """
 entry: [{from: users, chain: internal}]
@@ -7,7 +15,7 @@ chains:
     - routing:
         - {to: "600", echo: {}}
 tests:
-  - {call: {user: "1001", from: "1001", to: "600"}, expect: WHAT}
+  - {name: the echo, call: {user: "1001", to: "600"}, expect: WHAT}
 """
 
 

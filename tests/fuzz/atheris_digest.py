@@ -1,4 +1,7 @@
-"""Fuzzes Authorization and WWW-Authenticate values: `python -m tests.fuzz.atheris_digest [libFuzzer options] [corpus]`."""
+"""Fuzzes Authorization and WWW-Authenticate values.
+
+`python -m tests.fuzz.atheris_digest [libFuzzer options] [corpus]`
+"""
 
 from tests.fuzz.harness import fuzz
 

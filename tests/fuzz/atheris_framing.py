@@ -1,4 +1,7 @@
-"""Fuzzes streams of SIP messages: `python -m tests.fuzz.atheris_framing [libFuzzer options] [corpus]`."""
+"""Fuzzes streams of SIP messages.
+
+`python -m tests.fuzz.atheris_framing [libFuzzer options] [corpus]`
+"""
 
 from tests.fuzz.harness import fuzz
 

@@ -1,4 +1,7 @@
-"""Fuzzes datagrams that claim to be SIP messages: `python -m tests.fuzz.atheris_message [libFuzzer options] [corpus]`."""
+"""Fuzzes datagrams that claim to be SIP messages.
+
+`python -m tests.fuzz.atheris_message [libFuzzer options] [corpus]`
+"""
 
 from tests.fuzz.harness import fuzz
 

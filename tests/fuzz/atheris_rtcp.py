@@ -1,4 +1,7 @@
-"""Fuzzes RTCP compound packets: `python -m tests.fuzz.atheris_rtcp [libFuzzer options] [corpus]`."""
+"""Fuzzes RTCP compound packets.
+
+`python -m tests.fuzz.atheris_rtcp [libFuzzer options] [corpus]`
+"""
 
 from tests.fuzz.harness import fuzz
 

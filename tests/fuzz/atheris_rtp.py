@@ -1,4 +1,7 @@
-"""Fuzzes RTP packets and telephone-events: `python -m tests.fuzz.atheris_rtp [libFuzzer options] [corpus]`."""
+"""Fuzzes RTP packets and telephone-events.
+
+`python -m tests.fuzz.atheris_rtp [libFuzzer options] [corpus]`
+"""
 
 from tests.fuzz.harness import fuzz
 

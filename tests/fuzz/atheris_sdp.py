@@ -1,4 +1,7 @@
-"""Fuzzes session descriptions, negotiated: `python -m tests.fuzz.atheris_sdp [libFuzzer options] [corpus]`."""
+"""Fuzzes session descriptions.
+
+`python -m tests.fuzz.atheris_sdp [libFuzzer options] [corpus]`
+"""
 
 from tests.fuzz.harness import fuzz
 

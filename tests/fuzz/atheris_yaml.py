@@ -1,4 +1,7 @@
-"""Fuzzes documents and dialplans: `python -m tests.fuzz.atheris_yaml [libFuzzer options] [corpus]`."""
+"""Fuzzes documents and dialplans.
+
+`python -m tests.fuzz.atheris_yaml [libFuzzer options] [corpus]`
+"""
 
 from tests.fuzz.harness import fuzz
 

@@ -10,7 +10,7 @@ MEMORY_LIMIT = 4 << 30
 
 def fuzz(name: str, *instrumented: str) -> None:
     """Fuzz the target `name` with libFuzzer's own command line; does not return."""
-    import atheris
+    import atheris  # type: ignore[import-untyped]  # it has no types
 
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
     with atheris.instrument_imports(include=list(instrumented)):

@@ -79,7 +79,7 @@ def main() -> int:
         options.error(f"there is no {', '.join(sorted(unknown))}")
     seconds = max(1, int(chosen.minutes * 60))
     failed = [name for name in chosen.names or TARGETS if not fuzz(name, seconds, chosen.keep)]
-    print(f"findings in {', '.join(failed)}" if failed else "nothing was found")
+    sys.stdout.write(f"findings in {', '.join(failed)}\n" if failed else "nothing was found\n")
     return 1 if failed else 0
 
 

@@ -15,7 +15,8 @@ from pbx.rtp import packet, rtcp, telephone_event
 from pbx.rtp.packet import RtpError
 from pbx.sdp import description, negotiation
 from pbx.sdp.errors import NothingFits, SdpError
-from pbx.sip.authentication import Authenticated, Authenticator, Challenge
+from pbx.sdp.formats import MAX_CLOCK_RATE, PCMA, PCMU
+from pbx.sip.authentication import Authenticator, Challenge
 from pbx.sip.dialog import Dialog
 from pbx.sip.digest import DigestChallenge, DigestCredentials, Ha1, authorize, can_answer
 from pbx.sip.framing import Framed, FramingError, KeepAlive, StreamFraming
@@ -115,7 +116,8 @@ def sdp(data: bytes) -> None:
         return
     assert description.parse(received.encode()) == received
     with suppress(NothingFits):
-        assert description.parse(negotiation.relay_offer(received, _LOCAL, _ORIGIN, None).encode())
+        relayed = negotiation.relay_offer(received, _LOCAL, _ORIGIN, None)
+        assert description.parse(relayed.encode()) == relayed
     with suppress(NothingFits):
         ours = negotiation.answer(received, _LOCAL, _ORIGIN)
         assert len(description.parse(ours.encode()).media) == len(received.media)
@@ -124,14 +126,11 @@ def sdp(data: bytes) -> None:
         for accepted, given in negotiation.payload_map(agreed, agreed).items():
             assert 0 <= accepted < 128
             assert 0 <= given < 128
-            assert 0 < rates[accepted] <= 384_000
+            assert 0 < rates[accepted] <= MAX_CLOCK_RATE
         description.parse(negotiation.renewed(ours, agreed, "sendonly").encode())
-    offered = negotiation.offer([_FORMATS[0], _FORMATS[8]], _LOCAL, _ORIGIN)
+    offered = negotiation.offer([PCMU, PCMA], _LOCAL, _ORIGIN)
     with suppress(NothingFits, SdpError):
         negotiation.accepted(offered, received)
-
-
-_FORMATS: Final = description.STATIC
 
 
 def rtp(data: bytes) -> None:
@@ -188,9 +187,8 @@ def digest(data: bytes) -> None:
     authenticator = Authenticator(_REALM, _SECRETS.get, Ids(bytes), b"s" * 32)
     request = Request.make("REGISTER", "sip:pbx.example", [("authorization", text)])
     with suppress(PeerError):
-        verdict = authenticator.check(request, 1.0)
-        assert isinstance(verdict, Challenge), "nobody guesses a signed nonce"
-        assert not isinstance(verdict, Authenticated)
+        # Nobody guesses a signed nonce.
+        assert isinstance(authenticator.check(request, 1.0), Challenge)
 
 
 def yaml(data: bytes) -> None:
@@ -198,8 +196,7 @@ def yaml(data: bytes) -> None:
     text = data.decode("utf-8", "surrogateescape")
     try:
         document = loads(text, "fuzzed.yaml")
-    except DocumentError as error:
-        assert error.problems
+    except DocumentError:
         return
     document.place(())
     with suppress(DocumentError):

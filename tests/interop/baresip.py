@@ -9,7 +9,6 @@ import shutil
 import socket
 import subprocess
 import wave
-from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,7 +17,7 @@ import numpy as np
 from pbx.cli.interop.actors import stop_process
 from pbx.cli.interop.audio import RATE, Samples, sine
 from pbx.cli.interop.clock import now, wait_until
-from pbx.cli.interop.ports import SipPort, free_port
+from pbx.cli.interop.ports import free_port, free_sip_port
 from pbx.cli.interop.service import tail
 
 HOST = "127.0.0.1"
@@ -61,8 +60,7 @@ class Baresip:
     ) -> None:
         self.user = user
         self.directory = directory
-        with closing(SipPort(HOST, "udp")) as port:
-            self.sip_port = port.number
+        self.sip_port = free_sip_port()
         self.events: list[dict[str, Any]] = []
         self._control_port = free_port(socket.SOCK_STREAM)
         self._control: socket.socket | None = None

@@ -83,6 +83,13 @@ class SipPort:
         self._guard.close()
 
 
+def free_sip_port(host: str = IPV4) -> int:
+    """A port that is free over UDP and over TCP at this moment, for programs that may use either."""
+    port = SipPort(host, "udp")
+    port.close()
+    return port.number
+
+
 def is_free(host: str, port: int, kind: socket.SocketKind = socket.SOCK_DGRAM) -> bool:
     """Whether a port can be bound now."""
     with socket.socket(family_of(host), kind) as probe:

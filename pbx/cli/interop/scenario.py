@@ -25,7 +25,7 @@ a=sendrecv"""
 
 
 def sdp(address: str, port: int) -> str:
-    """A phone's description of its audio (PCMU and telephone-events); the last line goes on in the scenario."""
+    """A phone's audio: PCMU and telephone-events. The scenario ends the last line, or goes on after it."""
     family = 6 if ":" in address else 4
     return _SDP.format(family=family, address=address, port=port).replace("\n", "\r\n")
 

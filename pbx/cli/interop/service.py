@@ -106,8 +106,8 @@ def fetch_numbers(address: str) -> Numbers:
 class Service:
     """A running `pbx run` of our own, or one that somebody else started (`process` is None)."""
 
-    def __init__(self, sip: Sequence[str], http: str | None, log: Path | None = None) -> None:
-        self.sip = sip  # TRANSPORT:HOST:PORT of each listener
+    def __init__(self, listeners: Sequence[str], http: str | None, log: Path | None = None) -> None:
+        self.listeners = listeners  # TRANSPORT:HOST:PORT of each
         self.http = http
         self.media = range(0)
         self.log = log
@@ -166,9 +166,15 @@ class Service:
         stop_process(self.process, _STOP_SECONDS)
         return self.process.returncode
 
+    @property
+    def sip(self) -> dict[str, str]:
+        """HOST:PORT of the first listener of each transport."""
+        pairs = (listener.partition(":") for listener in reversed(self.listeners))
+        return {transport: where for transport, _, where in pairs if transport != "http"}
+
     def target(self, transport: str, address: str) -> str | None:
         """HOST:PORT for a phone at `address`; None when nothing listens for its transport and family."""
-        for listener in self.sip:
+        for listener in self.listeners:
             kind, _, where = listener.partition(":")
             if kind == transport and family_of(split(where)[0]) == family_of(address):
                 return where
