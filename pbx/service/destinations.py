@@ -7,6 +7,7 @@ from pbx.call.plan import Connect, Destination
 from pbx.dialplan.call import Call
 from pbx.dialplan.decisions import Dial
 from pbx.dialplan.targets import Target, TrunkTarget, UriTarget, UserTarget, escaped_user
+from pbx.net.addresses import is_literal
 from pbx.registrar.registrar import Registrar
 from pbx.service.admission import Trunk, User
 from pbx.service.network import Network, OwnAddress, bracketed
@@ -59,7 +60,7 @@ class Destinations:
                     hosts.add(Uri.parse(uri).host)
                 case UserTarget():
                     pass
-        return {host for host in hosts if host}
+        return {host for host in hosts if host and not is_literal(host)}
 
     def plan(self, dial: Dial, dialled: Dialled, addresses: Addresses, now: float) -> Connect:
         """A plan to ring a dial's targets; `addresses` has an IP address for each name that has one.

@@ -108,14 +108,18 @@ def test_only_names_are_resolved(house: House, alice: Phone) -> None:
 
     async def resolve(names: set[str]) -> dict[str, str]:
         resolved.append(names)
-        return {}
+        return {"there.example": "203.0.113.8"}
 
     house.router._resolve = resolve
-    route(house, asked(house, alice, "1003"))
-    assert resolved == []
-    plan = route(house, asked(house, alice, "700"))
-    assert resolved == [{"203.0.113.9"}]
+    for to in ("1003", "700"):  # a user, and a URI with an address
+        assert isinstance(route(house, asked(house, alice, to)), Connect)
+        assert resolved == []
+    needed = asked(house, alice, "600")
+    house.router.generation = cast("Generation", Decided(decisions.Dial("sip:bob@there.example")))
+    plan = route(house, needed)
+    assert resolved == [{"there.example"}]
     assert isinstance(plan, Connect)
+    assert plan.groups[0][0].flow.remote == ("203.0.113.8", 5060)
 
 
 def reloaded(house: House, dialplan: str) -> None:
