@@ -152,7 +152,8 @@ class PortPool:
     def take(self, family: Family) -> Pair | None:
         """The pair that has rested longest, or None."""
         free = self._free[family]
-        return free.popleft() if free else None
+        # The one that rested last: a row's memory is touched for as many legs as there are at once, not for all.
+        return free.pop() if free else None
 
     def put_back(self, row: int) -> None:
         """A pair is drained, disconnected and rested: it may be given out again."""
