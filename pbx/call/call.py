@@ -480,6 +480,10 @@ class Call:
         self._ring_due = None
         self.record.ended_at = now
         self._out.append(Finished(self))
+        # The two that talked know the call, which knows them: no cycle keeps all three.
+        for each in (self.caller, self.other):
+            if each is not None:
+                each.call = None
 
 
 def _close_all(legs: Sequence[Leg]) -> None:

@@ -45,7 +45,7 @@ class Leg:
         self.label = label
         self.trunk = trunk
         self.pinned = pinned
-        # The call it belongs to, set by the call itself.
+        # The call it belongs to, set by the call itself; None when that is over.
         self.call: object = None
         self.invited_at: float | None = None
         self.answered_at: float | None = None

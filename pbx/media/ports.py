@@ -150,9 +150,9 @@ class PortPool:
         ) from error
 
     def take(self, family: Family) -> Pair | None:
-        """The pair that has rested longest, or None."""
+        """The pair that came back last, after its rest, or None."""
         free = self._free[family]
-        # The one that rested last: a row's memory is touched for as many legs as there are at once, not for all.
+        # Not the oldest: so only as many rows are ever touched as there are legs at once.
         return free.pop() if free else None
 
     def put_back(self, row: int) -> None:

@@ -330,9 +330,14 @@ class Switch:
         self, leg: Leg, outputs: Sequence[from_session.SessionOutput], now: float, out: list[Output]
     ) -> None:
         call = leg.call
-        assert isinstance(call, Call)
-        if outputs:
-            self._from_call(call, call.receive(leg, outputs, now), now, out)
+        if isinstance(call, Call):
+            if outputs:
+                self._from_call(call, call.receive(leg, outputs, now), now, out)
+        else:
+            # Its call is over: what the peer repeats still gets its answer, a 2xx its ACK (§13.2.2.4).
+            for output in outputs:
+                if isinstance(output, from_call.SignalOutput):
+                    self._signal(leg, output, now, out)
         self._arm(leg, leg.session.next_deadline())
 
     def _from_call(
