@@ -24,7 +24,8 @@ class Conductor:
     """The core that the endpoint feeds.
 
     A decision that is made at once is carried out within the same call; one that takes time is carried out
-    when it comes, by `send`. A fault of our own costs the message it happened with, never the service: it is
+    when it comes, by `send`. What one message asks of the media plane gathers while `hold_media(True)` holds.
+    A fault of our own costs the message it happened with, never the service: it is
     logged with its traceback and counted.
     """
 
@@ -36,6 +37,7 @@ class Conductor:
         clock: Callable[[], float],
         send: Callable[[Sequence[Transmit]], None],
         bindings_changed: Callable[[Sequence[BindingEvent], float], None],
+        hold_media: Callable[[bool], object] = bool,
     ) -> None:
         self._switch = switch
         self._router = router
@@ -43,6 +45,7 @@ class Conductor:
         self._clock = clock
         self._send = send
         self._bindings_changed = bindings_changed
+        self._hold_media = hold_media
         self.faults = 0
 
     # -- the endpoint's side ---------------------------------------------------------------------------------
@@ -86,11 +89,14 @@ class Conductor:
 
     def _guarded(self, act: Callable[[], Sequence[Output]], now: float) -> list[Transmit]:
         sent: list[Transmit] = []
+        self._hold_media(True)
         try:
             self._carry_out(act(), now, sent)
         except Exception:
             self.faults += 1
             log.exception("a fault of our own; the message it happened with is lost")
+        finally:
+            self._hold_media(False)
         return sent
 
     def _carry_out(self, outputs: Sequence[Output], now: float, sent: list[Transmit]) -> None:
