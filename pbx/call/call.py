@@ -391,7 +391,8 @@ class Call:
 
     def _relay_answer(self, leg: Leg, detail: object, now: float) -> None:
         assert isinstance(detail, events.OfferAccepted)
-        self._carry_out(self._offers.accepted(leg, detail.body, now), now)
+        other = self.other if leg is self.caller else self.caller
+        self._carry_out(self._offers.accepted(leg, other, detail.body, now), now)
 
     def _relay_refusal(self, leg: Leg, detail: object, now: float) -> None:
         assert isinstance(detail, events.OfferRefused)
