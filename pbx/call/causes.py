@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Outcome = Literal["busy", "no-answer", "unavailable", "rejected", "failed", "timeout"]
+DialOutcome = Literal["busy", "no-answer", "unavailable", "rejected", "failed", "timeout"]
 """How a dial ends without an answer.
 
 busy: the callee is in a call (486, 600). no-answer: it rang, and the ring time ended. unavailable: there is
@@ -15,7 +15,10 @@ nobody to ring (480, 404, 410, no binding). rejected: the callee said no (603, 4
 failed: the far side broke (5xx, media that does not fit). timeout: the far side said nothing at all (408).
 """
 
-OUTCOMES: tuple[Outcome, ...] = ("busy", "no-answer", "unavailable", "rejected", "failed", "timeout")
+Outcome = DialOutcome | Literal["played", "digits"]
+"""What a plan comes to: a dial's outcome; `played`, sounds were heard; `digits`, a menu has some, or none."""
+
+OUTCOMES: tuple[DialOutcome, ...] = ("busy", "no-answer", "unavailable", "rejected", "failed", "timeout")
 
 Cause = Literal[
     "answered",  # a conversation that ended with BYE
@@ -32,7 +35,7 @@ Cause = Literal[
     "error",
 ]
 
-_OUTCOME_OF_STATUS: Mapping[int, Outcome] = {
+_OUTCOME_OF_STATUS: Mapping[int, DialOutcome] = {
     404: "unavailable",
     408: "timeout",
     410: "unavailable",
@@ -46,7 +49,7 @@ _OUTCOME_OF_STATUS: Mapping[int, Outcome] = {
 }
 
 
-def outcome_of(status: int) -> Outcome:
+def outcome_of(status: int) -> DialOutcome:
     """The outcome that a final code of 300 or more from a callee stands for (RFC 3261 §21.3 to §21.6)."""
     known = _OUTCOME_OF_STATUS.get(status)
     if known is not None:
@@ -82,10 +85,12 @@ CAUSE_OF_OUTCOME: Mapping[Outcome, Cause] = {
     "rejected": "rejected",
     "failed": "error",
     "timeout": "unavailable",
+    "played": "unavailable",
+    "digits": "unavailable",
 }
 
 # What the caller is told when a dial ends in an outcome that no `on:` takes and no code came with it.
-STATUS_OF_OUTCOME: Mapping[Outcome, int] = {
+STATUS_OF_OUTCOME: Mapping[DialOutcome, int] = {
     "busy": 486,
     "no-answer": 480,
     "unavailable": 480,

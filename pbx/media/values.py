@@ -1,7 +1,12 @@
 """What the rest of the service sees of a media leg: its name, its statistics and its events."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 Family = Literal[4, 6]
 Address = tuple[str, int]
@@ -13,6 +18,59 @@ class LegId:
 
     row: int
     generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeId:
+    """A bridge of any number of members."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class SourceId:
+    """A row of the table of sources at one generation."""
+
+    row: int
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class SinkId:
+    """A row of the table of sinks at one generation."""
+
+    row: int
+    generation: int
+
+
+Member = LegId | SourceId | SinkId
+
+CodecName = Literal["PCMU", "PCMA", "G722", "L16"]
+"""What the mixing matrix can decode and encode."""
+
+
+@dataclass(frozen=True, slots=True)
+class LegAudio:
+    """What a leg's payload types mean to the matrix.
+
+    `decode` has for each accepted payload type a codec's name, "telephone-event" or "CN". What is sent when
+    mixed is `encode` as `payload_type`; None: the leg can only be relayed. Digits are sent as
+    `telephone_event`, None when that was not agreed.
+    """
+
+    decode: Mapping[int, str]
+    encode: CodecName | None
+    payload_type: int
+    telephone_event: int | None
+    ptime_ms: int = 20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sound:
+    """Samples (16 bit, one channel) at 8000 or 16000 a second."""
+
+    samples: "npt.NDArray[np.int16]"
+    rate: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,4 +209,21 @@ class MediaStopped:
     reason: str
 
 
-MediaEvent = SourceProven | MediaSilent | MediaStopped
+@dataclass(frozen=True, slots=True)
+class SourceEnded:
+    """A source has played everything it had."""
+
+    source: SourceId
+
+
+@dataclass(frozen=True, slots=True)
+class DigitHeard:
+    """One press of a key, by RFC 4733 events or heard in the sound (`inband`)."""
+
+    leg: LegId
+    digit: str
+    duration_ms: int
+    inband: bool
+
+
+MediaEvent = SourceProven | MediaSilent | MediaStopped | SourceEnded | DigitHeard
