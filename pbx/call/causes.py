@@ -7,18 +7,37 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-DialOutcome = Literal["busy", "no-answer", "unavailable", "rejected", "failed", "timeout"]
-"""How a dial ends without an answer.
+Outcome = Literal[
+    "busy",
+    "no-answer",
+    "unavailable",
+    "rejected",
+    "failed",
+    "timeout",
+    "closed",
+    "full",
+    "left",
+    "played",
+    "digits",
+]
+"""How what the dialplan asked for ended, when the dialplan says what follows.
 
-busy: the callee is in a call (486, 600). no-answer: it rang, and the ring time ended. unavailable: there is
-nobody to ring (480, 404, 410, no binding). rejected: the callee said no (603, 403, other 4xx and 6xx).
-failed: the far side broke (5xx, media that does not fit). timeout: the far side said nothing at all (408).
+Of a dial: busy: the callee is in a call (486, 600). no-answer: it rang, and the ring time ended. unavailable:
+there is nobody to ring (480, 404, 410, no binding). rejected: the callee said no (603, 403, other 4xx and
+6xx). failed: the far side broke (5xx, media that does not fit). timeout: the far side said nothing (408).
+Of a queue: timeout: the longest wait is over. closed: nobody takes calls of it now. full: too many wait.
+left: the caller chose not to wait. unavailable: no agent is there.
+played: the sounds of a play are over. digits: the caller has chosen in a menu, or has let the time pass.
 """
 
-Outcome = DialOutcome | Literal["played", "digits"]
-"""What a plan comes to: a dial's outcome; `played`, sounds were heard; `digits`, a menu has some, or none."""
+DialOutcome = Literal["busy", "no-answer", "unavailable", "rejected", "failed", "timeout"]
+QueueOutcome = Literal["timeout", "closed", "full", "left", "unavailable", "failed"]
 
-OUTCOMES: tuple[DialOutcome, ...] = ("busy", "no-answer", "unavailable", "rejected", "failed", "timeout")
+OUTCOMES: tuple[Outcome, ...] = ("busy", "no-answer", "unavailable", "rejected", "failed", "timeout")
+"""How a dial may end."""
+
+QUEUE_OUTCOMES: tuple[Outcome, ...] = ("timeout", "closed", "full", "left", "unavailable", "failed")
+"""How waiting in a queue may end."""
 
 Cause = Literal[
     "answered",  # a conversation that ended with BYE
@@ -35,7 +54,7 @@ Cause = Literal[
     "error",
 ]
 
-_OUTCOME_OF_STATUS: Mapping[int, DialOutcome] = {
+_OUTCOME_OF_STATUS: Mapping[int, Outcome] = {
     404: "unavailable",
     408: "timeout",
     410: "unavailable",
@@ -49,7 +68,7 @@ _OUTCOME_OF_STATUS: Mapping[int, DialOutcome] = {
 }
 
 
-def outcome_of(status: int) -> DialOutcome:
+def outcome_of(status: int) -> Outcome:
     """The outcome that a final code of 300 or more from a callee stands for (RFC 3261 §21.3 to §21.6)."""
     known = _OUTCOME_OF_STATUS.get(status)
     if known is not None:
@@ -85,18 +104,26 @@ CAUSE_OF_OUTCOME: Mapping[Outcome, Cause] = {
     "rejected": "rejected",
     "failed": "error",
     "timeout": "unavailable",
+    "closed": "unavailable",
+    "full": "unavailable",
+    "left": "unavailable",
     "played": "unavailable",
     "digits": "unavailable",
 }
 
 # What the caller is told when a dial ends in an outcome that no `on:` takes and no code came with it.
-STATUS_OF_OUTCOME: Mapping[DialOutcome, int] = {
+STATUS_OF_OUTCOME: Mapping[Outcome, int] = {
     "busy": 486,
     "no-answer": 480,
     "unavailable": 480,
     "rejected": 603,
     "failed": 500,
     "timeout": 480,
+    "closed": 480,
+    "full": 486,
+    "left": 480,
+    "played": 480,
+    "digits": 480,
 }
 
 
