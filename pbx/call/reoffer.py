@@ -34,7 +34,7 @@ class OfferRelay:
     ) -> Steps:
         """`leg` made an offer, or asked for ours (`body` None); `other` is None when it talks with us.
 
-        With `here` the other leg is not asked about a hold.
+        With `here` the other leg is not asked about a hold, and its own hold says nothing about this leg.
         """
         audio = leg.audio
         if audio.sent is None or audio.received is None:
@@ -51,7 +51,7 @@ class OfferRelay:
             ):
                 return _refuse(leg, 488, now)
             if here or other is None or stated(stream) == audio.their_direction:
-                return self._answer(leg, other, description, now)
+                return self._answer(leg, other, description, now, here=here)
         except PeerError as fault:
             return _refuse(leg, fault.status, now)
         if self._asker is not None or not other.session.may_offer or other.audio.sent is None:
@@ -90,11 +90,13 @@ class OfferRelay:
         self._asker = self._offered = None
         return taken
 
-    def _answer(self, leg: Leg, other: Leg | None, offered: Description, now: float) -> Steps:
+    def _answer(
+        self, leg: Leg, other: Leg | None, offered: Description, now: float, *, here: bool = False
+    ) -> Steps:
         audio = leg.audio
         far = None if other is None else other.audio.agreed
         formats = None if audio.agreed is None else audio.agreed.formats
-        body = audio.answer(offered, formats, far)
+        body = audio.answer(offered, formats, None if here else far)
         audio.connect(far)
         if other is not None:
             other.audio.connect(audio.agreed)

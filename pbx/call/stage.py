@@ -70,11 +70,10 @@ class Stage:
         self._close_bridge()
 
     def _forget_source(self) -> None:
-        source, self.source = self.source, None
+        source = self.source
         if source is not None:
-            if self._bridge is not None:
-                self._hush(None)
-                self._media.leave(source)
+            self._hush(None)
+            self.source = None
             self._media.close_source(source)
         self.deaf = None
 

@@ -196,6 +196,7 @@ class TestRefusals:
         house.assert_nothing_left()
 
     def test_nothing_in_common_is_488(self, house: House, alice: Phone, bob: Phone) -> None:
+        house.settings(transcode=False)
         call = alice.invite("1002")
         bob.answer_last(200, body=bob.sdp(formats=(9,)))
         assert alice.responses()[-1] == 488
