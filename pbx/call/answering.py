@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pbx.call import talking
-from pbx.call.digits import Gathering, Press, Presses
+from pbx.call.digits import Gathering, Press
 from pbx.call.ending import quiet
 from pbx.call.leg import Leg
 from pbx.call.outputs import DecisionNeeded, Established, Progressed
@@ -41,9 +41,7 @@ def collect(call: "Call", leg: Leg, detail: object, now: float) -> None:
     """Play a prompt and take digits."""
     assert isinstance(detail, Collect)
     _turn_to(call, detail)
-    if call.presses is None:
-        call.presses = Presses()
-    call.gathering = Gathering(detail, call.presses)
+    call.gathering = Gathering(detail)
     if _answer(call, now):
         _begin(call, now)
 

@@ -83,11 +83,10 @@ class Presses:
 class Gathering:
     """The digits of one `Collect`: `due` is when they are over, None while the prompt plays."""
 
-    __slots__ = ("_plan", "digits", "due", "presses", "prompting")
+    __slots__ = ("_plan", "digits", "due", "prompting")
 
-    def __init__(self, plan: Collect, presses: Presses) -> None:
+    def __init__(self, plan: Collect) -> None:
         self._plan = plan
-        self.presses = presses
         self.digits = ""
         self.due: float | None = None
         self.prompting = True
