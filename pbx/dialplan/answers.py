@@ -1,9 +1,10 @@
 """Decisions that a web service gives as JSON, read into the values that handlers give.
 
-One of: `{"continue": true}`, with `set` (variables) and `caller_name`; `{"dial": "user/1001"}` or a list, with
-`ring` (seconds), `mode` and `on` (outcome → decision); `{"queue": NAME, "priority": 5}`; `{"play": SOUND}`;
-`{"conference": ROOM}`; `{"redirect": URI}`; `{"goto": CHAIN}`; `{"reject": 486}`; `{"hangup": true}`. Each may
-have a `reason`. What comes out is checked as a plugin's decision is before anything acts on it.
+One of: `{"continue": true}`, with `set` (variables) and `caller_name`; `{"dial": "user/1001"}` or a list,
+with `ring` (seconds), `mode` and `on` (outcome → decision); `{"queue": NAME, "priority": 5}`;
+`{"play": SOUND}`; `{"conference": ROOM}`; `{"redirect": URI}`; `{"goto": CHAIN}`; `{"reject": 486}`;
+`{"hangup": true}`. Each may have a `reason`. What comes out is checked as a plugin's decision is before
+anything acts on it.
 """
 
 from collections.abc import Callable, Mapping

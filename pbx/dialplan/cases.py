@@ -250,13 +250,12 @@ def _check_answer(answer: Any, scope: Scope, name: str, call: Call) -> bool:
 
 def _check_target(text: str, scope: Scope, *location: str | int) -> None:
     if text.startswith("queue/"):
-        known = scope.build.queues
+        queues = scope.build.queues
         name = text.removeprefix("queue/")
-        if name not in known:
-            guess = nearest(name, known)
-            scope.problem(
-                f"there is no queue {shown(name)}", *location, suggestion=f"queue/{guess}" if guess else ""
-            )
+        if name not in queues:
+            guess = nearest(name, queues)
+            message = f"there is no queue {shown(name)}"
+            scope.problem(message, *location, suggestion=f"queue/{guess}" if guess else "")
         return
     try:
         target = parse_target(text)

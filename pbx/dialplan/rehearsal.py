@@ -106,6 +106,8 @@ class Rehearsal:
             elif isinstance(decision, Play):
                 if not verdict_goes_on(self._generation, verdict):
                     return verdict
+                for sound in decision.sounds:
+                    tried(f"play/{sound}")
                 outcome = "played"
             elif isinstance(decision, Menu) and self._asks:
                 outcome, digits = "digits", self._digits.pop(0) if self._digits else ""

@@ -6,8 +6,8 @@ from typing import Any
 
 from pbx.dialplan.cases import Case
 from pbx.dialplan.chain import Visit
-from pbx.dialplan.decisions import Decision, Dial, Final
-from pbx.dialplan.explain import ladder
+from pbx.dialplan.decisions import Dial, Final
+from pbx.dialplan.explain import followed, ladder
 from pbx.dialplan.generation import Generation, Verdict
 from pbx.dialplan.rehearsal import Rehearsal
 from pbx.dialplan.words import as_json, kind_of, said
@@ -38,10 +38,7 @@ class Trial:
             return ""
         first = self.verdicts[0]
         lines = [ladder(generation, self.case.call, first)]
-        lines += [
-            f"then     {_asked(verdict)}{said(verdict.decision)}{_reason(verdict.decision)}"
-            for verdict in self.verdicts[1:]
-        ]
+        lines += followed(self.verdicts[1:])
         return "\n".join(lines)
 
 
@@ -134,16 +131,6 @@ def _note(trial: Trial, verdict: Verdict) -> None:
             chain = visit.chain
             trial.passed_through.append(chain)
         trial.passed_through.append(visit.handler)
-
-
-def _asked(verdict: Verdict) -> str:
-    if verdict.asked == "digits":
-        return f"after {verdict.digits or 'no digits'}: "
-    return f"after {verdict.asked}: " if verdict.asked else ""
-
-
-def _reason(decision: Decision) -> str:
-    return f" ({decision.reason})" if decision.reason else ""
 
 
 def _failures(trial: Trial, generation: Generation) -> Iterator[str]:
