@@ -1,5 +1,6 @@
 """Queues of callers and the agents who serve them."""
 
+from pbx.queues.queues import Queues
 from pbx.queues.settings import (
     CONDITIONS,
     QUEUE_OUTCOMES,
@@ -10,14 +11,71 @@ from pbx.queues.settings import (
     QueueOutcome,
     QueueSettings,
 )
+from pbx.queues.snapshot import AgentRecord, AgentStorage, QueueRecord, Snapshot
+from pbx.queues.statistics import Interval, Tally
+from pbx.queues.strategies import STRATEGIES, Strategy, plugin_strategy
+from pbx.queues.values import (
+    Abandoned,
+    AgentPaused,
+    AgentState,
+    AgentView,
+    Announce,
+    CallerState,
+    CallerView,
+    Handled,
+    Joined,
+    Offer,
+    OfferFailure,
+    Output,
+    Overflow,
+    Prompt,
+    Requeued,
+    Served,
+    Standing,
+    StrategyFailed,
+    Wanted,
+    WithdrawCause,
+    WithdrawOffer,
+)
 
 __all__ = [
     "CONDITIONS",
     "QUEUE_OUTCOMES",
+    "STRATEGIES",
     "STRATEGY_NAMES",
+    "Abandoned",
+    "AgentPaused",
+    "AgentRecord",
     "AgentSettings",
+    "AgentState",
+    "AgentStorage",
+    "AgentView",
+    "Announce",
+    "CallerState",
+    "CallerView",
     "Condition",
+    "Handled",
+    "Interval",
+    "Joined",
     "Member",
+    "Offer",
+    "OfferFailure",
+    "Output",
+    "Overflow",
+    "Prompt",
     "QueueOutcome",
+    "QueueRecord",
     "QueueSettings",
+    "Queues",
+    "Requeued",
+    "Served",
+    "Snapshot",
+    "Standing",
+    "Strategy",
+    "StrategyFailed",
+    "Tally",
+    "Wanted",
+    "WithdrawCause",
+    "WithdrawOffer",
+    "plugin_strategy",
 ]

@@ -59,7 +59,7 @@ class Member:
 
     agent: str
     penalty: int = 0
-    skills: Mapping[str, int] = field(default=NO_SKILLS)
+    skills: Mapping[str, int] = field(default_factory=lambda: NO_SKILLS)
 
     def __post_init__(self) -> None:
         if not self.agent:
@@ -126,7 +126,7 @@ class QueueSettings:
     ageing_s: float | None = 60.0
     priority: int = 0
     weight: int = 0
-    needs: Mapping[str, int] = field(default=NO_SKILLS)
+    needs: Mapping[str, int] = field(default_factory=lambda: NO_SKILLS)
     relax_needs_after_s: float | None = None
     refuse_when: frozenset[Condition] = frozenset({"no-agents", "closed"})
     leave_when: frozenset[Condition] = frozenset({"no-agents", "closed"})
