@@ -1,7 +1,7 @@
 """The router: asks the dialplan where calls go, and turns its decisions into plans."""
 
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import assert_never
 
 from pbx.call.call import Call
@@ -12,8 +12,12 @@ from pbx.dialplan import decisions
 from pbx.dialplan.call import Call as RoutedCall
 from pbx.dialplan.generation import Generation, Verdict
 from pbx.service.destinations import Addresses, Destinations, Dialled
+from pbx.store.entries import Decided
 
 Resolve = Callable[[set[str]], Awaitable[Addresses]]
+
+# Of a call that is decided again and again (a menu), so many decisions are remembered.
+MAX_DECIDED = 64
 
 
 class Router:
@@ -24,6 +28,8 @@ class Router:
         self._destinations = destinations
         self._resolve = resolve
         self._verdicts: dict[str, tuple[Generation, Verdict]] = {}
+        self._decided: dict[str, list[Decided]] = {}
+        self.observer: Callable[[Sequence[Decided]], None] | None = None
         self._asked: Counter[int] = Counter()
 
     async def route(self, call: Call, routed: RoutedCall, now: Callable[[], float]) -> Plan:
@@ -36,6 +42,7 @@ class Router:
             self._asked[generation.number] -= 1
             if not self._asked[generation.number]:
                 del self._asked[generation.number]
+        self._note(call, Decided(verdict))
         return await self._plan(call, generation, verdict, now)
 
     async def follow(self, call: Call, outcome: Outcome, status: int, now: Callable[[], float]) -> Plan:
@@ -45,6 +52,7 @@ class Router:
         if known is not None:
             generation, verdict = known
             following = await generation.after(verdict, outcome)
+            self._note(call, Decided(following, outcome))
             if following is not None:
                 return await self._plan(call, generation, following, now)
         return Refuse(status, cause="not-found" if status == 404 else CAUSE_OF_OUTCOME[outcome])
@@ -60,9 +68,24 @@ class Router:
         known = self._verdicts.get(call_id)
         return None if known is None else known[1]
 
-    def forget(self, call: Call) -> None:
-        """The call is over."""
-        self._verdicts.pop(call.record.id, None)
+    def decided(self, call_id: str) -> Sequence[Decided]:
+        """Every decision about the call so far, the first MAX_DECIDED of them."""
+        return tuple(self._decided.get(call_id, ()))
+
+    def forget(self, call: Call) -> tuple[int, Sequence[Decided]]:
+        """The call is over; gives the number of its generation, and what was decided about it."""
+        known = self._verdicts.pop(call.record.id, None)
+        number = (self.generation if known is None else known[0]).number
+        return number, self._decided.pop(call.record.id, ())
+
+    def _note(self, call: Call, decided: Decided) -> None:
+        if call.state == "ended":
+            return
+        history = self._decided.setdefault(call.record.id, [])
+        if len(history) < MAX_DECIDED:
+            history.append(decided)
+            if self.observer is not None:
+                self.observer(history)
 
     async def _plan(
         self, call: Call, generation: Generation, verdict: Verdict, now: Callable[[], float]

@@ -207,6 +207,6 @@ class House:
             "dialogs": len(self.switch.dialogs),
             "transactions": len(self.layer),
             "ports": len(self.media.rows),
-            "verdicts": len(self.router._verdicts),
+            "verdicts": len(self.router._verdicts) + len(self.router._decided),
         }
         assert left == dict.fromkeys(left, 0)
