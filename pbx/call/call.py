@@ -473,9 +473,7 @@ class Call:
         leg.audio.close()
         audio = leg.audio
         codec = None if audio.agreed is None else audio.agreed.codec.encoding
-        self.record.legs.append(
-            LegTotals(leg.label, leg.trunk, codec, audio.statistics, leg.session.call_id)
-        )
+        self.record.legs.append(LegTotals(leg.label, leg.trunk, codec, audio.statistics, leg.session.call_id))
         self._out.append(LegClosed(leg))
 
     def _finish(self, leg: Leg, detail: object, now: float) -> None:

@@ -63,6 +63,10 @@ class Router:
             return True
         return any(kept is generation for kept, _ in self._verdicts.values())
 
+    def calls_by_generation(self) -> Counter[int]:
+        """How many calls each generation has decided, by its number."""
+        return Counter(kept.number for kept, _ in self._verdicts.values())
+
     def verdict(self, call_id: str) -> Verdict | None:
         """How the call was routed last."""
         known = self._verdicts.get(call_id)
