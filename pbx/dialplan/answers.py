@@ -97,7 +97,7 @@ def _continue(value: Any, answer: Mapping[str, Any], call: Call, _depth: int) ->
     changed = call.naming(variables) if variables else call
     if "caller_name" in answer:
         caller = replace(call.caller, name=_text(answer["caller_name"], "caller_name"))
-        changed = replace(changed, caller=caller)
+        changed = changed.changed(caller=caller)
     return Continue("", changed) if changed is not call else Continue()
 
 
