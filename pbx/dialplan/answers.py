@@ -109,7 +109,7 @@ def _dial(value: Any, answer: Mapping[str, Any], call: Call, depth: int) -> Deci
         outcome: decision_from(each, call, depth - 1) for outcome, each in on.items()
     }
     mode = answer.get("mode", "parallel")
-    return Dial(_texts(value, "dial"), ring=_number(answer.get("ring"), "ring"), mode=mode, on=follows)
+    return Dial(list(_texts(value, "dial")), ring=_number(answer.get("ring"), "ring"), mode=mode, on=follows)
 
 
 def _queue(value: Any, answer: Mapping[str, Any], _call: Call, _depth: int) -> Decision:
