@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReadDescriptor
@@ -19,6 +19,7 @@ from pbx.api.dialplans import add_dialplans
 from pbx.api.models import ListenerReport
 from pbx.api.server import HttpServer
 from pbx.call.causes import POLICIES
+from pbx.call.media import Media
 from pbx.call.settings import DEFAULT_FORMATS, CallSettings
 from pbx.config.candidates import load_candidate
 from pbx.config.settings import Settings
@@ -27,7 +28,7 @@ from pbx.dialplan.plugins import Plugins
 from pbx.errors import OperatorError
 from pbx.ids import Ids
 from pbx.media.plane import MediaPlane
-from pbx.media.values import MediaSilent, MediaStopped, SourceProven
+from pbx.media.values import DigitHeard, MediaSilent, MediaStopped, Sound, SourceEnded, SourceProven
 from pbx.metrics.metrics import Metrics
 from pbx.net.addresses import Routes
 from pbx.net.endpoint import Endpoint
@@ -44,6 +45,7 @@ from pbx.service.generations import Change, Generations, Loader, T
 from pbx.service.ledger import CallBook
 from pbx.service.network import OwnAddress
 from pbx.service.plugins import PluginLife
+from pbx.service.recordings import Recordings
 from pbx.service.reports import VERSION, Reports
 from pbx.service.router import Router
 from pbx.service.screening import DIALOG_ALLOW, PRODUCT
@@ -122,7 +124,12 @@ class Service:
         users = {name: User(user.name, user.caller_id) for name, user in settings.users.items()}
         trunks = {name: _trunk(name, settings) for name in settings.trunks}
         self.metrics = Metrics(trunks)
-        self.endpoint = Endpoint(reactor, _routes(settings), settings.sip.max_connections)
+        self.endpoint = Endpoint(
+            reactor,
+            _routes(settings),
+            settings.sip.max_connections,
+            settings.sip.max_connections_per_source,
+        )
         own = OwnAddress(self.endpoint)
         sip = settings.sip
         timers = Timers(sip.t1, sip.t2, sip.t4, sip.timer_c)
@@ -134,6 +141,8 @@ class Service:
             relay=settings.media.relay,
             progress=progress,
         )
+        # The plane learns to mix; until then what it cannot do costs the call that asks for it.
+        media = cast("Media", self.media)
         limits = settings.registrar
         self.registrar = Registrar(
             RegistrarLimits(
@@ -172,7 +181,8 @@ class Service:
             ),
             network=self.endpoint,
             own=own,
-            media=self.media,
+            media=media,
+            recorder=Recordings(media),
             settings=CallSettings(
                 timers,
                 DIALOG_ALLOW,
@@ -190,7 +200,9 @@ class Service:
             settings.domain, users, trunks, self.registrar, self.endpoint, own, settings.ring
         )
         self._resolver = Resolver(reactor, reachable=self.endpoint.reaches)
-        self.router = Router(self.generations.first, destinations, self._resolver.resolve)
+        self.router = Router(
+            self.generations.first, destinations, self._resolver.resolve, _find_sound, self.switch.live
+        )
         plugins = settings.known.plugins or Plugins()
         self.plugins = PluginLife(reactor, plugins, self.metrics, self.router.used)
         self.book = CallBook(settings, reactor, self.router, clock)
@@ -386,8 +398,14 @@ class Service:
                             self.conductor.hang_up(call.record.id)
                 case MediaStopped(reason):
                     self._failed(f"the media thread ended: {reason}")
+                case SourceEnded() | DigitHeard():
+                    self.conductor.media_happened(event)
                 case SourceProven():
                     pass
+
+
+def _find_sound(name: str) -> Sound:
+    raise OperatorError(f"there is no sound {name!r}", "sounds are not read yet")
 
 
 def _routes(settings: Settings) -> Routes:
