@@ -34,6 +34,9 @@ from pbx.errors import DocumentError, Place, Problem
 DEFAULT_FILE = Path("pbx.yaml")
 _EVERY_ADDRESS = "0.0.0.0"  # noqa: S104  # phones call from anywhere; http stays on this machine
 
+# What calls can do in memory and the media plane, which relays and does not mix, cannot carry out.
+_UNAVAILABLE = frozenset({"conference", "menu", "play", "queue", "record"})
+
 Algorithm = Literal["md5", "sha-256"]
 _HEX_DIGITS: Mapping[Algorithm, int] = {"md5": 32, "sha-256": 64}
 
@@ -141,6 +144,9 @@ class Media(Shape):
     threads: Whole = Field(1, ge=1, le=64, description="Media threads, at most one for each core.")
     pool: Count = Field(64, description="Port pairs that are bound before they are needed.")
     rtp_timeout: Duration = Field(0.0, description="Silence on a leg that is reported; 0s for never.")
+    transcode: Flag = Field(
+        False, description="Whether legs without a common codec are joined by decoding and encoding."
+    )
     relay: Flag = Field(True, description="false relays no packet: only for tests that must then fail.")
 
 
@@ -282,7 +288,9 @@ class Settings(Shape):
             if missing:
                 raise DocumentError(tuple(missing))
             plugins = load_plugins(self.plugins)
-            self._known = KnownNames(frozenset(self.users), frozenset(self.trunks), plugins)
+            self._known = KnownNames(
+                frozenset(self.users), frozenset(self.trunks), plugins, unavailable=_UNAVAILABLE
+            )
         return self._known
 
     @classmethod
