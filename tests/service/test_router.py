@@ -12,6 +12,7 @@ from pbx.dialplan import decisions
 from pbx.dialplan.call import Call as RoutedCall
 from pbx.dialplan.compiler import compile_dialplan
 from pbx.dialplan.generation import Generation, Verdict, decide_now
+from pbx.dialplan.live import Facts
 from pbx.documents import loads
 from pbx.service.switch import RouteNeeded
 from tests.call.media import a_sound
@@ -77,7 +78,7 @@ class Decided:
     def __init__(self, decision: decisions.Final) -> None:
         self._decision = decision
 
-    async def decide(self, call: RoutedCall, **_given: object) -> Verdict:
+    async def decide(self, call: RoutedCall, *, facts: Facts, stopwatch: object) -> Verdict:
         return Verdict(self._decision, (), call, self.number)
 
 
