@@ -15,11 +15,11 @@ from typing import ClassVar, get_args
 
 from pydantic import Field
 
-from pbx import Call, Continue, Decision, Dial, Goto, Handler, Outcome
+from pbx import Call, Continue, Decision, Dial, DialOutcome, Goto, Handler, Outcome
 from pbx.documents import Duration, Text
 from pbx.errors import OperatorError
 
-OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+OUTCOMES: tuple[Outcome, ...] = get_args(DialOutcome)
 
 
 class Vip(Handler):
