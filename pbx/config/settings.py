@@ -144,6 +144,9 @@ class Media(Shape):
     threads: Whole = Field(1, ge=1, le=64, description="Media threads, at most one for each core.")
     pool: Count = Field(64, description="Port pairs that are bound before they are needed.")
     rtp_timeout: Duration = Field(0.0, description="Silence on a leg that is reported; 0s for never.")
+    transcode: Flag = Field(
+        False, description="Whether legs without a common codec are joined by decoding and encoding."
+    )
     relay: Flag = Field(True, description="false relays no packet: only for tests that must then fail.")
 
 
@@ -186,6 +189,13 @@ class Limits(Shape):
     """Bounds of the whole service."""
 
     calls: Count = Field(2000, description="Calls at once; beyond, 503 with Retry-After.")
+
+
+class Records(Shape):
+    """How long the records of finished calls are kept."""
+
+    keep: Duration = Field(30 * 86400.0, ge=60, description="How long after its end a call is kept.")
+    max: Count = Field(1_000_000, description="How many calls are kept; the oldest go first.")
 
 
 def _empty() -> Any:
@@ -240,6 +250,8 @@ class Settings(Shape):
     )
     policy: Policy = Field(default_factory=Policy, description="What of one leg the other may see.")
     limits: Limits = Field(default_factory=Limits, description="Bounds of the whole service.")
+    records: Records = Field(default_factory=Records, description="How long finished calls are kept.")
+    watch: Flag = Field(False, description="Reload the dialplan as soon as one of its files changes.")
     drain: Duration = Field(10.0, description="How long calls may go on after SIGTERM.")
 
     _path: Path = PrivateAttr(default=DEFAULT_FILE)
