@@ -28,6 +28,16 @@ LEG: Final = np.dtype(
             "send",
             "peer",
             "closed_at",
+            # its SRTP sessions in libsrtp (0: plain), and what did not pass them
+            "srtp_receive",
+            "srtp_send",
+            "srtp_ssrc",
+            "srtcp_ssrc",
+            "srtp_sources",
+            "unauthenticated",
+            "replayed",
+            "rtcp_unauthenticated",
+            "rtcp_replayed",
             # where its packets come from
             "proven",
             "connected",
@@ -143,10 +153,12 @@ COMMAND: Final = np.dtype(
         ("has_remote", "i8"),
         ("receive", "i8"),
         ("send", "i8"),
+        ("srtp_receive", "i8"),
+        ("srtp_send", "i8"),
         ("remote", "u1", (ADDRESS_BYTES,)),
         ("payload_map", "u1", (PAYLOAD_TYPES,)),
         ("clock_rates", "i4", (PAYLOAD_TYPES,)),
-        ("unused", "u1", (COMMAND_BYTES - 8 * 8 - ADDRESS_BYTES - 5 * PAYLOAD_TYPES,)),
+        ("unused", "u1", (COMMAND_BYTES - 10 * 8 - ADDRESS_BYTES - 5 * PAYLOAD_TYPES,)),
     ],
     align=True,
 )
@@ -161,6 +173,8 @@ CLOSE: Final = 6
 # A row leaves one media thread for another.
 RELEASE: Final = 7
 ADOPT: Final = 8
+# A leg takes over SRTP sessions.
+SECURE: Final = 32
 
 EVENT: Final = np.dtype(
     [
@@ -233,6 +247,7 @@ class Tables(NamedTuple):
     ready: Array
     commands: Array
     words: Array
+    srtp: Array
 
 
 class Shared(NamedTuple):
@@ -299,4 +314,5 @@ def tables(shared: Shared, arena: Arena) -> Tables:
         arena.ready,
         arena.commands,
         arena.words,
+        np.zeros(4, np.int64),
     )

@@ -18,6 +18,7 @@ from pbx.media.libc import MSG_DONTWAIT, MSG_NOSIGNAL, MSG_TRUNC, compiled, mono
 from pbx.media.proof import copy_address
 from pbx.media.reception import word16, word32
 from pbx.media.relay import WORD_LENGTH, begin, end
+from pbx.media.srtp import protect_rtcp, unprotect_rtcp
 
 SENDER_REPORT: Final = 200
 RECEIVER_REPORT: Final = 201
@@ -219,7 +220,13 @@ def take_report(tables: Tables, row: int) -> None:
         tables.sender, places[PROVEN if leg.proven != 0 else SIGNALLED], leg.address_length
     ):
         leg.rtcp_wrong_source += 1
-    elif read_compound(leg, tables.packet, length, now + tables.control[WALL_OFFSET], now):
+        end(leg)
+        return
+    length = unprotect_rtcp(tables, leg, length)
+    if length < 0:
+        end(leg)
+        return
+    if read_compound(leg, tables.packet, length, now + tables.control[WALL_OFFSET], now):
         leg.rtcp_received += 1
     else:
         leg.rtcp_malformed += 1
@@ -255,6 +262,9 @@ def report_when_due(tables: Tables, row: int, now: int) -> None:
     begin(leg)
     size = compose(leg, tables.cnames[row], tables.packet, now + tables.control[WALL_OFFSET], now)
     end(leg)
+    size = protect_rtcp(tables, leg, tables.packet, size)
+    if size < 0:
+        return
     sent = sendto(
         leg.rtcp_descriptor,
         tables.packet.ctypes.data,

@@ -69,6 +69,8 @@ def leg_statistics(shared: Shared, leg: LegId) -> LegStatistics:
             not_sending=row["not_sending"],
             unbridged=row["unbridged"],
             sequence=row["sequence_jumps"],
+            unauthenticated=row["unauthenticated"],
+            replayed=row["replayed"],
         ),
         heard=_heard(row),
         rtcp=RtcpCounts(
@@ -76,6 +78,8 @@ def leg_statistics(shared: Shared, leg: LegId) -> LegStatistics:
             sent=row["rtcp_sent"],
             malformed=row["rtcp_malformed"],
             wrong_source=row["rtcp_wrong_source"],
+            unauthenticated=row["rtcp_unauthenticated"],
+            replayed=row["rtcp_replayed"],
         ),
         source=unpack(address) if row["proven"] else None,
     )

@@ -54,7 +54,8 @@ class Drops:
     `wrong_source`: not from the proven source (or not proven yet); `malformed`: not RTP, or its header lies;
     `payload_type`: not agreed on this leg; `not_receiving`: this leg is on hold; `not_sending`: the leg it is
     bridged with takes nothing, or has no address yet; `unbridged`: nobody to give it to; `sequence`: the
-    first packet after an unexplained jump (RFC 3550 A.1).
+    first packet after an unexplained jump (RFC 3550 A.1); `unauthenticated`: not SRTP of the
+    key that was agreed; `replayed`: SRTP that came before.
     """
 
     wrong_source: int = 0
@@ -64,6 +65,8 @@ class Drops:
     not_sending: int = 0
     unbridged: int = 0
     sequence: int = 0
+    unauthenticated: int = 0
+    replayed: int = 0
 
     @property
     def total(self) -> int:
@@ -76,6 +79,8 @@ class Drops:
             + self.not_sending
             + self.unbridged
             + self.sequence
+            + self.unauthenticated
+            + self.replayed
         )
 
 
@@ -97,6 +102,8 @@ class RtcpCounts:
     sent: int = 0
     malformed: int = 0
     wrong_source: int = 0
+    unauthenticated: int = 0
+    replayed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
