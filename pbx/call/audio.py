@@ -7,7 +7,9 @@ from pbx.call.media import Media
 from pbx.errors import MisuseError
 from pbx.media.values import LegId, LegStatistics
 from pbx.sdp.address import UNSPECIFIED
+from pbx.sdp.crypto import LocalKeys, is_rekeyed
 from pbx.sdp.description import Description
+from pbx.sdp.description import Media as Stream
 from pbx.sdp.direction import Direction
 from pbx.sdp.errors import NothingFits
 from pbx.sdp.formats import Format
@@ -34,7 +36,7 @@ class Audio:
 
     `sent` and `received` are the descriptions in force and `agreed` what they come to; all three are None
     until an offer has met its answer. An offer that is still open is `proposed`: when it is refused, what was
-    in force stays so (RFC 3264 §8).
+    in force stays so (RFC 3264 §8). `keys` are the leg's SRTP policy and our keys (RFC 4568); None: no SRTP.
     """
 
     __slots__ = (
@@ -42,6 +44,7 @@ class Audio:
         "_origin",
         "address",
         "agreed",
+        "keys",
         "port",
         "proposed",
         "received",
@@ -50,10 +53,11 @@ class Audio:
         "statistics",
     )
 
-    def __init__(self, media: Media, address: str, session_id: int) -> None:
+    def __init__(self, media: Media, address: str, session_id: int, keys: LocalKeys | None = None) -> None:
         self._media = media
         self._origin = LocalOrigin(session_id, 1)
         self.address = address
+        self.keys = keys
         self.port = 0
         self.row: LegId | None = None
         self.statistics: LegStatistics | None = None
@@ -76,12 +80,16 @@ class Audio:
 
     def offer(self, formats: Sequence[Format]) -> bytes:
         """The body of an offer of our own."""
-        self.proposed = offer(formats, self._local(), self._origin)
+        self.proposed = offer(formats, self._local(), self._origin, keys=self.keys)
         return self.proposed.encode()
 
-    def relay_offer(self, received: Description, allowed: Sequence[str] | None) -> bytes:
-        """The body of what this leg is offered when another leg offered `received`. Raises NothingFits."""
-        self.proposed = relay_offer(received, self._local(), self._origin, allowed)
+    def relay_offer(self, received: Description, allowed: Sequence[str] | None, offerer: "Audio") -> bytes:
+        """The body of what this leg is offered when `offerer`'s peer offered `received`.
+
+        Raises NothingFits, also for what the policy of `offerer` does not take.
+        """
+        srtp = "off" if offerer.keys is None else offerer.keys.policy
+        self.proposed = relay_offer(received, self._local(), self._origin, allowed, self.keys, srtp)
         return self.proposed.encode()
 
     def offer_again(self, direction: Direction) -> bytes:
@@ -125,22 +133,28 @@ class Audio:
         """
         direction: Direction = "sendrecv" if far is None else bridged_direction(far)
         ptime = None if far is None else far.ptime
-        answered = answer(received, self._local(), self._origin, formats, direction, ptime)
+        self._follow_keys(received)
+        answered = answer(received, self._local(), self._origin, formats, direction, ptime, self.keys)
         self.agreed = self._reachable(agreed_as_answerer(received, answered))
         self.received = received
         self._settle(answered)
         return answered.encode()
 
+    def stream(self, description: Description) -> Stream | None:
+        """The stream of a peer's description that this leg takes, or None."""
+        return first_audio(description, "off" if self.keys is None else self.keys.policy)
+
     @property
     def their_direction(self) -> Direction | None:
         """The direction that the peer stated last, a hold by address counted (RFC 3264 §8.4)."""
-        stream = None if self.received is None else first_audio(self.received)
+        stream = None if self.received is None else self.stream(self.received)
         return None if stream is None else stated(stream)
 
     def connect(self, far: Agreed | None) -> None:
         """Tell the media plane what was agreed; with `far` None the leg's payload types map to themselves."""
         agreed = self.agreed
         if self.row is not None and agreed is not None:
+            self._media.secure(self.row, agreed.security)
             self._media.configure(
                 self.row,
                 remote=agreed.remote,
@@ -156,6 +170,17 @@ class Audio:
         if (":" in host) != (":" in self.address) and host not in UNSPECIFIED:
             raise NothingFits("Media Address Of Another Family")
         return agreed
+
+    def _follow_keys(self, received: Description) -> None:
+        """A peer with a new key begins anew, and so do we: nobody guesses the other's rollover counter."""
+        stream = self.stream(received)
+        if (
+            self.keys is not None
+            and self.agreed is not None
+            and stream is not None
+            and is_rekeyed(stream.attributes, self.agreed.security)
+        ):
+            self.keys.renew()
 
     def _settle(self, ours: Description) -> None:
         self.sent = ours

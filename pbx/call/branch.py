@@ -6,9 +6,9 @@ from pbx.call.media import Media
 from pbx.call.plan import Destination
 from pbx.call.settings import CallSettings
 from pbx.ids import Ids
+from pbx.sdp.crypto import LocalKeys
 from pbx.sdp.description import Description
 from pbx.sdp.errors import NothingFits
-from pbx.sdp.negotiation import Agreed
 from pbx.sip.session import InviteSession
 
 
@@ -26,10 +26,11 @@ def new_branch(
     already, with early media, everything that follows has to fit that answer. Raises ResourcesExhausted and
     NothingFits, with nothing left open.
     """
-    audio = Audio(media, destination.address, ids.number(48))
+    keys = LocalKeys(destination.srtp or settings.srtp, ids.octets)
+    audio = Audio(media, destination.address, ids.number(48), keys)
     audio.open(caller)
     try:
-        body = _offer(audio, offered, caller.agreed, settings)
+        body = _offer(audio, offered, caller, settings)
     except NothingFits:
         audio.close()
         raise
@@ -57,11 +58,9 @@ def new_branch(
     )
 
 
-def _offer(
-    audio: Audio, offered: Description | None, answered: Agreed | None, settings: CallSettings
-) -> bytes:
-    if answered is not None:
-        return audio.offer(answered.formats)
+def _offer(audio: Audio, offered: Description | None, caller: Audio, settings: CallSettings) -> bytes:
+    if caller.agreed is not None:
+        return audio.offer(caller.agreed.formats)
     if offered is None:
         return audio.offer(settings.formats)
-    return audio.relay_offer(offered, settings.allowed)
+    return audio.relay_offer(offered, settings.allowed, caller)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Literal, Protocol
 
 from pbx.media.values import LegId, LegStatistics
+from pbx.sdp.crypto import Security
 
 
 class Media(Protocol):
@@ -27,6 +28,10 @@ class Media(Protocol):
         clock_rates: Mapping[int, int],
     ) -> None:
         """Say where a leg's peer is, what may pass, and how payload types map to the bridged leg's."""
+        ...
+
+    def secure(self, leg: LegId, security: Security | None) -> None:
+        """Say what a leg's RTP is protected with, before `configure`; None is nothing."""
         ...
 
     def bridge(self, a: LegId, b: LegId) -> None:

@@ -12,7 +12,6 @@ from pbx.errors import PeerError
 from pbx.sdp.description import Description, Media, parse
 from pbx.sdp.direction import Direction, stated_direction
 from pbx.sdp.formats import counterpart
-from pbx.sdp.negotiation import first_audio
 from pbx.sdp.streams import stated
 from pbx.sip.session_events import SessionOutput
 
@@ -37,7 +36,7 @@ class OfferRelay:
             return [(leg, leg.session.answer(audio.offer_again(_direction(leg)), now))]
         try:
             description = parse(body)
-            stream = first_audio(description)
+            stream = audio.stream(description)
             if (
                 stream is None
                 or len(description.media) < len(audio.received.media)  # RFC 3264 §8: no stream goes away

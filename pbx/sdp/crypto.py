@@ -168,6 +168,16 @@ def agreed_security(protocol: str, ours: Sequence[str], theirs: Sequence[str]) -
     return None
 
 
+def is_rekeyed(attributes: Sequence[str], security: Security | None) -> bool:
+    """Whether an offer's first line that we can do has another key or suite than the one in use (§7.1.4)."""
+    lines = lines_of(attributes) if security is not None else []
+    return (
+        bool(lines)
+        and security is not None
+        and (lines[0].suite, lines[0].key) != (security.suite, security.receive)
+    )
+
+
 def kept(attributes: Sequence[str], security: Security | None) -> tuple[str, ...]:
     """The attributes of a stream of ours with no other crypto lines than the one in use."""
     return tuple(

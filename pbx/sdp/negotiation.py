@@ -114,8 +114,8 @@ def relay_offer(
     """What the other leg is offered when `received` came: our address, the same formats and payload types.
 
     `allowed` names the encodings that may pass (case-insensitive; None: all); telephone-event passes with any
-    of them. `keys` are of the leg that is offered something, `srtp` is the policy of the one that `received` is
-    from. Raises NothingFits (488) when no stream has a codec that may pass.
+    of them. `keys` are of the leg that is offered something, `srtp` is the policy of the leg that `received`
+    came on. Raises NothingFits (488) when no stream has a codec that may pass.
     """
     names = None if allowed is None else frozenset([name.upper() for name in allowed])
     index = audio_index(received, names, srtp)

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pbx.errors import ResourcesExhausted
 from pbx.media.values import LegId, LegStatistics
+from pbx.sdp.crypto import Security
 
 
 @dataclass
@@ -19,6 +20,7 @@ class Row:
     send: bool = False
     payload_map: dict[int, int] = field(default_factory=dict)
     echo: bool = False
+    security: Security | None = None
     peer: LegId | None = None
 
 
@@ -52,6 +54,10 @@ class FakeMedia:
         row = self.rows[leg]
         row.remote, row.receive, row.send, row.payload_map = remote, receive, send, dict(payload_map)
         assert set(payload_map) <= set(clock_rates)
+
+    def secure(self, leg: LegId, security: Security | None) -> None:
+        assert not self.rows[leg].send or self.rows[leg].security is not None or security is None
+        self.rows[leg].security = security
 
     def bridge(self, a: LegId, b: LegId) -> None:
         self.rows[a].peer, self.rows[b].peer = b, a
