@@ -232,7 +232,12 @@ def test_of_two_streams_the_one_that_the_policy_takes_is_taken() -> None:
 
 @pytest.mark.parametrize(
     ("policy", "protocol", "lines"),
-    [("off", "RTP/AVP", 0), ("accepted", "RTP/AVP", 0), ("optional", "RTP/AVP", 4), ("required", "RTP/SAVP", 4)],
+    [
+        ("off", "RTP/AVP", 0),
+        ("accepted", "RTP/AVP", 0),
+        ("optional", "RTP/AVP", 4),
+        ("required", "RTP/SAVP", 4),
+    ],
 )
 def test_what_each_policy_offers(policy: SrtpPolicy, protocol: str, lines: int) -> None:
     made = offer([PCMU], US, OUR_ORIGIN, keys=keys(policy))
