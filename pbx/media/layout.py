@@ -76,6 +76,7 @@ LEG: Final = np.dtype(
             "jitter",
             "jitter_samples",
             "interrupted",
+            "loss_runs",
             # what was not passed on
             "wrong_source",
             "malformed",
@@ -115,6 +116,15 @@ LEG: Final = np.dtype(
             "heard_fraction",
             "heard_jitter",
             "round_trip",
+            # the words of their last VoIP metrics block (RFC 3611 §4.7), without its SSRC
+            "metrics_heard",
+            "metrics_1",
+            "metrics_2",
+            "metrics_3",
+            "metrics_4",
+            "metrics_5",
+            "metrics_6",
+            "metrics_7",
         )
     ],
     align=True,

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from pbx.rtp.xr import VoipMetrics
+
 Family = Literal[4, 6]
 Address = tuple[str, int]
 
@@ -21,9 +23,9 @@ class ReceiveCounts:
 
     `octets` are payload octets without header and padding (§6.4.1). `lost` is cumulative over all sources of
     the leg: expected less received, where duplicates and late packets count as received, so that it can be
-    negative. `late` packets came too far behind to be passed on. `jitter_ms` is of the present source (A.8,
-    at the clock rate of its payload type, over packets that carry a new timestamp: the packets of one
-    telephone-event share theirs).
+    negative. `loss_runs` says in how many runs of packets one after another the loss came. `late` packets
+    came too far behind to be passed on. `jitter_ms` is of the present source (A.8, at the clock rate of its
+    payload type, over packets that carry a new timestamp: the packets of one telephone-event share theirs).
     """
 
     packets: int = 0
@@ -35,6 +37,7 @@ class ReceiveCounts:
     jitter_ms: float | None = None
     ssrc_changes: int = 0
     extended_sequence: int | None = None
+    loss_runs: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +89,16 @@ class Drops:
 
 @dataclass(frozen=True, slots=True)
 class PeerReport:
-    """What the peer says it hears of us, in its latest RTCP report (RFC 3550 §6.4.1); None: never told."""
+    """What the peer says it hears of us, in its latest RTCP report (RFC 3550 §6.4.1); None: never told.
+
+    `voice` is its VoIP metrics block, when it sends extended reports (RFC 3611 §4.7).
+    """
 
     lost: int | None = None
     fraction_lost: float | None = None
     jitter_ms: float | None = None
     round_trip_ms: float | None = None
+    voice: VoipMetrics | None = None
 
 
 @dataclass(frozen=True, slots=True)
