@@ -131,7 +131,8 @@ def _check_dialplan(file: Path, document: "Document", known: "KnownNames | None"
         checked = check_document(document, known, file.parent)
     except DocumentError as error:
         return Report(str(file), "dialplan", error.problems)
-    return Report(str(file), "dialplan", (), str(checked.summary), checked.warnings)
+    summary = "" if checked.problems else str(checked.summary)
+    return Report(str(file), "dialplan", checked.problems, summary, checked.warnings)
 
 
 def _check_configuration(file: Path, *, secrets: bool = False) -> "tuple[Report, Settings | None]":

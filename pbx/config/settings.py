@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, PrivateAttr, SecretStr, model_validator
 
+from pbx.config.sounds import known_sounds
 from pbx.config.values import (
     AddressValue,
     CodecName,
@@ -290,7 +292,7 @@ class Settings(Shape):
 
     @property
     def known(self) -> KnownNames:
-        """The users and trunks, for checking a dialplan, and the plugins, which are loaded when first asked.
+        """The users, trunks and sounds, for checking a dialplan, and the plugins, loaded when first asked.
 
         Raises DocumentError when there is something wrong with a plugin.
         """
@@ -306,7 +308,8 @@ class Settings(Shape):
             self._known = KnownNames(
                 frozenset(self.users), frozenset(self.trunks), plugins, unavailable=_UNAVAILABLE
             )
-        return self._known
+        # A sound that was put there since is known at the next check or reload.
+        return replace(self._known, sounds=known_sounds(self.directories.sounds))
 
     @classmethod
     def load(cls, path: Path, *, secrets: bool = True) -> "Settings":

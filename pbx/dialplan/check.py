@@ -38,19 +38,19 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A sound dialplan: what is in it, and the warnings of `lint`."""
+    """A dialplan that compiles: what is in it, what is wrong with it, and the warnings of `lint`."""
 
     summary: Summary
+    problems: tuple[Problem, ...]
     warnings: tuple["Finding", ...]
 
 
 def check_file(path: Path, known: KnownNames | None = None) -> list[Problem]:
     """The problems of the dialplan at `path`, in file order; raises OperatorError when it cannot be read."""
     try:
-        check_document(load(path), known, path.parent)
+        return list(check_document(load(path), known, path.parent).problems)
     except DocumentError as error:
         return list(error.problems)
-    return []
 
 
 def load_checked(path: Path, known: KnownNames | None = None, number: int = 1) -> Generation:
@@ -72,7 +72,7 @@ def load_checked(path: Path, known: KnownNames | None = None, number: int = 1) -
 def check_document(document: Document, known: KnownNames | None, directory: Path) -> Checked:
     """Compile `document`, run its tests, lint it, and count what is in it.
 
-    Raises DocumentError with every problem; tests and the errors of `lint` are looked at when it compiles.
+    Raises DocumentError with every problem when it does not compile.
     """
     from pbx.dialplan.lint import lint
 
@@ -80,10 +80,8 @@ def check_document(document: Document, known: KnownNames | None, directory: Path
     findings = lint(generation, build)
     problems = [finding.advised for finding in findings if finding.level == "error"]
     problems += failing_tests(generation)
-    if problems:
-        raise DocumentError(tuple(problems))
     warnings = tuple(finding for finding in findings if finding.level == "warning")
-    return Checked(summary_of(generation), warnings)
+    return Checked(summary_of(generation), tuple(problems), warnings)
 
 
 def failing_tests(generation: Generation, *, unjudged: bool = True) -> list[Problem]:
