@@ -50,7 +50,8 @@ def check(files: tuple[Path, ...], config: Path | None, as_json: bool) -> None:
     Exit code 0 when everything is sound, 1 when it is not.
 
     With --json: {"ok": bool, "files": [{"file", "kind": "dialplan" | "configuration" | "unknown", "ok",
-    "summary", "problems": [{"file", "line", "column", "message", "suggestion"}], "warnings": [{"code", …}]}]}.
+    "summary", "problems": [{"file", "line", "column", "message", "suggestion"}],
+    "warnings": [{"code", and the same}]}]}.
     """
     reports = _reports(files, config)
     sound = not any(report.problems for report in reports)
