@@ -109,6 +109,14 @@ MISTAKES = (
 )
 
 
+ELSEWHERE = {
+    "[office.yaml:1XXX]": '{to: "1XXX", dial: user, ring: 30s}',
+    "[office.yaml:alice]": "alice:\n    - forward",
+    "[office.yaml:hangup]": "hangup\n    - play: closed",
+}
+"""Other places that messages name, by what stands there."""
+
+
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A directory with the configuration of the guide and its sounds."""
@@ -145,15 +153,9 @@ def test_the_office_is_sound(here: Path) -> None:
 def test_a_mistake_is_found(here: Path, mistake: Mistake) -> None:
     assert OFFICE.count(mistake.found) == 1
     text = OFFICE.replace(mistake.found, mistake.sown)
-    # What a message says of other places, by what stands there.
-    others = {
-        "[office.yaml:1XXX]": lambda: place(text, '{to: "1XXX", dial: user, ring: 30s}'),
-        "[office.yaml:alice]": lambda: place(text, "alice:\n    - forward"),
-        "[office.yaml:hangup]": lambda: place(text, "hangup\n    - play: closed"),
-    }
     words = mistake.words
-    for mark, found in others.items():
-        words = words.replace(mark, found()) if mark in words else words
+    for mark, there in ELSEWHERE.items():
+        words = words.replace(mark, place(text, there)) if mark in words else words
     result = check(here, text)
     assert result.exit_code == mistake.code, result.stderr
     assert f"{place(text, mistake.at)}: {words}" in result.stderr.split("\n"), result.stderr
