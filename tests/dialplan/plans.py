@@ -130,7 +130,9 @@ calendars = st.fixed_dictionaries(
         "switch": st.just("office"),
     },
 )
-lists = st.lists(numbers | st.sampled_from(["anonymous", {"country": "NL"}, "/^\\+44/"]), min_size=1, max_size=4)
+lists = st.lists(
+    numbers | st.sampled_from(["anonymous", {"country": "NL"}, "/^\\+44/"]), min_size=1, max_size=4
+)
 plans = st.fixed_dictionaries(
     {
         "entry": entries.map(
@@ -161,9 +163,7 @@ def printed(generation: Generation, build: Build) -> str:
         "lists": {name: _list(found) for name, found in generation.lists.items()},
         "calendars": {name: _calendar(found) for name, found in generation.calendars.items()},
         "queues": {name: _options(found.shape) for name, found in generation.queues.items()},
-        "chains": {
-            name: [_step(link) for link in chain.links] for name, chain in generation.chains.items()
-        },
+        "chains": {name: [_step(link) for link in chain.links] for name, chain in generation.chains.items()},
     }
     return json.dumps(value, ensure_ascii=False)
 
@@ -205,8 +205,8 @@ def _calendar(found: Calendar) -> Value:
             for day, ranges in zip(WEEKDAYS, found.weekly, strict=True)
             if ranges
         },
-        "closed": [each.text for each in (*found.closed_days, *found.closed_times)],
-        "opened": [each.text for each in (*found.opened_days, *found.opened_times)],
+        "closed": [*(days.text for days in found.closed_days), *(span.text for span in found.closed_times)],
+        "opened": [*(days.text for days in found.opened_days), *(span.text for span in found.opened_times)],
         "switch": found.switch,
     }
     if found.holidays is not None:

@@ -45,11 +45,15 @@ def calls(draw: st.DrawFn) -> Call:
 
 answers = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.floats(),
-    lambda inner: st.lists(inner, max_size=2)
-    | st.dictionaries(
-        st.sampled_from(["dial", "on", "busy", "continue", "set", "reject", "queue", "goto", "reason", "x"]),
-        inner,
-        max_size=3,
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(
+                ["dial", "on", "busy", "continue", "set", "reject", "queue", "goto", "reason", "x"]
+            ),
+            inner,
+            max_size=3,
+        )
     ),
     max_leaves=6,
 )
@@ -113,7 +117,7 @@ def test_no_call_makes_the_office_raise(call: Call, given_: Givens) -> None:
 
 
 def examine(generation: Generation, call: Call, given_: Givens) -> None:
-    """Explain a call in every way there is; what is said is printable, and JSON, and enough to do it again."""
+    """Explain a call in every way there is: what is said is printable, JSON, and enough to do it again."""
     first = explain(generation, call)
     assert all(line.isprintable() for line in ladder(generation, call, first).split("\n"))
     verdicts = explain_all(generation, call, given_)
