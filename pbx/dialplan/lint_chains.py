@@ -84,6 +84,7 @@ class _Walk:
         self.effort = effort
         self._chains = chains
         self._included = 0
+        self._depth = 0
         self._rules: list[CompiledRule] = []
         self._by_prefix: dict[str, list[int]] = {}
         self._prefixes: list[str] = []
@@ -124,9 +125,14 @@ class _Walk:
     def _include(self, name: str, where: str) -> None:
         """Pass by the handlers of another chain, whose own faults are found there."""
         chain = self._chains.get(name)
-        if chain is None or self._included > _MAX_INCLUDED:
+        if chain is None or self._included > _MAX_INCLUDED or self._depth >= _MAX_DEPTH:
             self._keep([])
             return
+        self._depth += 1
+        self._pass_included(chain, where)
+        self._depth -= 1
+
+    def _pass_included(self, chain: Chain, where: str) -> None:
         for link in chain.links:
             self._included += 1
             self.effort.left -= _HANDLER_STEPS
@@ -217,6 +223,7 @@ class _Walk:
 
 _WITHOUT_EFFECT = (BlacklistHandler, AllowlistHandler, LimitHandler, RecordHandler)
 _MAX_INCLUDED = 10_000
+_MAX_DEPTH = 50
 # Passing by a handler costs about as much as so many steps of automata.
 _HANDLER_STEPS = 20
 

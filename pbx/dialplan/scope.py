@@ -204,15 +204,16 @@ class Scope:
 
     def pattern(self, text: str, *location: str | int) -> Pattern | None:
         """Compile a pattern, or report why it is none."""
+        if self.build.regex_size > MAX_REGEX_SIZE and text.startswith("/"):
+            return None
         try:
             pattern = compile_pattern(text)
         except ValueError as error:
             self.problem(str(error), *location)
             return None
         self.build.regex_size += pattern.size
-        if self.build.regex_size > MAX_REGEX_SIZE:
-            if self.build.regex_size - pattern.size <= MAX_REGEX_SIZE:
-                self.problem("from here on, the regular expressions are too large together", *location)
+        if self.build.regex_size > MAX_REGEX_SIZE and pattern.size:
+            self.problem("from here on, the regular expressions are too large together", *location)
             return None
         self.build.patterns.setdefault(self.chain, []).append(pattern)
         return pattern
