@@ -50,6 +50,8 @@ from pbx.sip.session_messages import SDP, refusal
 from pbx.sip.transaction import ServerTransaction
 from pbx.sip.transactions import TransactionLayer
 
+# An INVITE that waited so long is refused. Half of T1: who waits for our answer has not said it again yet.
+LATE_S = 0.25
 # RFC 3261 §18.1.1: a request within 200 bytes of the path MTU goes by a congestion controlled transport.
 _LARGE_BYTES = 1300
 # Below this many octets of body no request of ours comes near that size.
@@ -135,8 +137,12 @@ class Switch:
 
     # -- from the edge ---------------------------------------------------------------------------------------
 
-    def receive(self, data: bytes, flow: Flow, now: float) -> list[Output]:
-        """One message from the wire."""
+    def receive(self, data: bytes, flow: Flow, now: float, late_s: float = 0.0) -> list[Output]:
+        """One message from the wire, `late_s` after it came.
+
+        When that is too late, we have more to do than we can: what would be a new call is refused, so that
+        calls under way are served before their peers say everything again (local overload control, RFC 6357).
+        """
         out: list[Output] = []
         try:
             message = parse(data)
@@ -149,7 +155,8 @@ class Switch:
         except MalformedMessage as fault:
             self._malformed(fault, flow, now, out)
             return out
-        self._handle(self.layer.receive(message, flow, now), now, out)
+        sheds = late_s > LATE_S
+        self._handle(self.layer.receive(message, flow, now, sheds=sheds), now, out)
         return out
 
     def receive_unframed(self, error: FramingError, flow: Flow, now: float) -> list[Output]:
@@ -205,7 +212,11 @@ class Switch:
     def reached(self) -> dict[str, int]:
         """How often each bound was reached, by its name in docs/bounds.md."""
         counters = self.layer.counters
-        return {**self._reached, "transactions": counters.over_bound + counters.refused_sends}
+        return {
+            **self._reached,
+            "transactions": counters.over_bound + counters.refused_sends,
+            "lateness": counters.shed,
+        }
 
     def next_deadline(self) -> float | None:
         """The earliest due time of everything here."""
