@@ -388,7 +388,8 @@ class Switch:
         call = leg.call
         if isinstance(call, Call):
             if outputs:
-                self._from_call(call, call.receive(leg, outputs, now), now, out)
+                self._from_call(call, call.receive(leg, outputs, now), now, out, leg)
+                return
         else:
             # Its call is over: what the peer repeats still gets its answer, a 2xx its ACK (§13.2.2.4).
             for output in outputs:
@@ -397,13 +398,21 @@ class Switch:
         self._arm(leg, leg.session.next_deadline())
 
     def _from_call(
-        self, call: Call, outputs: Iterable[from_call.CallOutput], now: float, out: list[Output]
+        self,
+        call: Call,
+        outputs: Iterable[from_call.CallOutput],
+        now: float,
+        out: list[Output],
+        heard: Leg | None = None,
     ) -> None:
+        """Carry out what a call wants; `heard` is the leg whose session had news, if one had."""
+        changed = [] if heard is None else [heard]
         for output in outputs:
             match output:
                 case from_call.Signal(leg, signal):
                     self._signal(leg, signal, now, out)
-                    self._arm(leg, leg.session.next_deadline())
+                    if leg not in changed:
+                        changed.append(leg)
                 case from_call.DecisionNeeded(_, outcome, status, digits):
                     out.append(OutcomeNeeded(call, outcome, status, digits))
                 case from_call.LegOpened(leg):
@@ -415,7 +424,8 @@ class Switch:
                     self.legs -= 1
                     self._observer.leg_finished(leg, now)
                     self.live.leg_closed(call.record.id, leg, call.legs)
-                    self._arm(leg, leg.session.next_deadline())
+                    if leg not in changed:
+                        changed.append(leg)
                 case from_call.Progressed():
                     self._observer.call_progressed(call.record)
                 case from_call.Established():
@@ -431,13 +441,17 @@ class Switch:
                     out.append(CallEnded(call))
                 case _:
                     assert_never(output)
+        for leg in changed:
+            self._arm(leg, leg.session.next_deadline())
         self._arm(call, call.next_deadline())
 
     def _arm(self, key: Leg | Call, due: float | None) -> None:
+        deadlines = self._deadlines
         if due is None:
-            self._deadlines.cancel(key)
-        elif self._deadlines.due(key) != due:
-            self._deadlines.set(key, due)
+            if key in deadlines:
+                deadlines.cancel(key)
+        elif deadlines.due(key) != due:
+            deadlines.set(key, due)
 
     def _signal(self, leg: Leg, signal: from_call.SignalOutput, now: float, out: list[Output]) -> None:
         match signal:

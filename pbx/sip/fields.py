@@ -220,6 +220,9 @@ class Fields:
         """All Contact values (§20.10); empty for `Contact: *`."""
         contacts = self._contacts
         if contacts is None:
+            if "contact" not in self._names:
+                contacts = self._contacts = []
+                return contacts
             lines = self.lines("contact")
             contacts = [] if lines == ["*"] else self._addresses("contact", "Contact", lines)
             self._contacts = contacts
