@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from benchmarks.subject import Subject
 
 # Port pairs: for 300 calls a second with their rests, for 400 calls that talk, for the leak search, to try.
-_SIGNALLING_PAIRS = 3000
+_SIGNALLING_PAIRS = 2400
 _PACKET_PAIRS = 900
 _LEAK_PAIRS = 800
 _SMOKE_PAIRS = 100

@@ -393,7 +393,7 @@ class Switch:
         else:
             # Its call is over: what the peer repeats still gets its answer, a 2xx its ACK (§13.2.2.4).
             for output in outputs:
-                if isinstance(output, from_call.SignalOutput):
+                if isinstance(output, from_call.SIGNALS):
                     self._signal(leg, output, now, out)
         self._arm(leg, leg.session.next_deadline())
 
