@@ -86,6 +86,7 @@ LEG: Final = np.dtype(
             "stream_frame",
             "stream_rate",
             "stream_at",
+            "stream_busy",
             "sent_packets",
             "sent_octets",
             "send_failures",
@@ -146,7 +147,18 @@ COMMAND: Final = np.dtype(
         ("remote", "u1", (ADDRESS_BYTES,)),
         ("payload_map", "u1", (PAYLOAD_TYPES,)),
         ("clock_rates", "i4", (PAYLOAD_TYPES,)),
-        ("unused", "u1", (COMMAND_BYTES - 8 * 8 - ADDRESS_BYTES - 5 * PAYLOAD_TYPES,)),
+        ("decode", "u1", (PAYLOAD_TYPES,)),
+        ("bridge", "i8"),
+        ("bridge_generation", "i8"),
+        # What a member of the matrix is told: a gain, on or off, a digit and how long it takes.
+        ("value", "i8"),
+        ("duration_ms", "i8"),
+        ("audio", "i8"),
+        ("codec", "i8"),
+        ("payload_type", "i8"),
+        ("event_type", "i8"),
+        ("packet_ms", "i8"),
+        ("unused", "u1", (COMMAND_BYTES - 17 * 8 - ADDRESS_BYTES - 6 * PAYLOAD_TYPES,)),
     ],
     align=True,
 )
@@ -161,6 +173,14 @@ CLOSE: Final = 6
 # A row leaves one media thread for another.
 RELEASE: Final = 7
 ADOPT: Final = 8
+# Of the matrix: `row` and `generation` are those of a part, `bridge` of the bridge that is meant.
+JOIN: Final = 9
+LEAVE: Final = 10
+CLOSE_BRIDGE: Final = 11
+GAIN: Final = 12
+MUTE: Final = 13
+DIGIT: Final = 14
+DETECT: Final = 15
 
 EVENT: Final = np.dtype(
     [
@@ -177,6 +197,8 @@ EVENTS: Final = 4096
 EVENT_PROVEN: Final = 1
 EVENT_SILENT: Final = 2
 EVENT_RELEASED: Final = 3
+EVENT_DIGIT: Final = 4
+EVENT_SOURCE_ENDED: Final = 5
 
 # Places in `Tables.control`. The two ends of the event ring stand apart: each is written by another thread.
 EVENT_HEAD: Final = 0
