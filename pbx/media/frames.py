@@ -3,30 +3,6 @@ from pbx.media.libc import compiled
 
 
 @compiled
-def up2(taps: Array, source: Array, out: Array) -> int:
-    before = 0 | taps[0]
-    for at in range(source.shape[0]):
-        value = 0 | source[at]
-        out[2 * at] = (before + value) >> 1
-        out[2 * at + 1] = value
-        before = value
-    taps[0] = before
-    return 2 * source.shape[0]
-
-
-@compiled
-def down2(taps: Array, source: Array, out: Array) -> int:
-    before = 0 | taps[0]
-    for at in range(source.shape[0] // 2):
-        value = 0 | source[2 * at]
-        after = 0 | source[2 * at + 1]
-        out[at] = (before + 2 * value + after) >> 2
-        before = after
-    taps[0] = before
-    return source.shape[0] // 2
-
-
-@compiled
 def conceal(history: Array, lost: int, out: Array) -> None:
     size = history.shape[0]
     for at in range(out.shape[0]):

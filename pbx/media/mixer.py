@@ -7,13 +7,12 @@ total of all, less what it says itself, and corrected for the pairs that have a 
 from typing import Final
 
 from pbx.media.codecs import encode, rate_of
-from pbx.media.frames import down2, up2
+from pbx.media.kernels.resample import down2, up2
 from pbx.media.jitter import is_primed, pull
-from pbx.media.layout import OPEN, Array, Tables
+from pbx.media.layout import Array, Tables
 from pbx.media.libc import compiled
 from pbx.media.mixtables import (
     CODECS,
-    DETECT_TAPS,
     DUE,
     ENCODED_FRAMES,
     ENCODER,
@@ -35,6 +34,7 @@ from pbx.media.mixtables import (
     SINK_PART,
     SOURCE_PART,
     TAPS_ROOM,
+    TICKS,
     UNITY,
     Mix,
 )
@@ -100,8 +100,8 @@ def pull_all(tables: Tables, mix: Mix, number: int) -> None:
 
 
 @compiled
-def heard_by(mix: Mix, row: int, number: int, size: int) -> Array:
-    """What a listener hears that talks itself, or for whom some talkers are louder or not there at all."""
+def make_own(mix: Mix, row: int, number: int, size: int) -> None:
+    """Into `Mix.work[OWN]` what a listener hears that talks itself, or for whom some talkers are louder or not there at all."""
     part = mix.parts[row]
     total = mix.total
     out = mix.work[OWN, :size]
@@ -110,7 +110,7 @@ def heard_by(mix: Mix, row: int, number: int, size: int) -> Array:
     if part.gains < 0:
         for at in range(size):
             out[at] = clip(total[at] - (0 | own[at]) * UNITY)
-        return out
+        return
     if speaks:
         for at in range(size):
             total[at] -= (0 | own[at]) * UNITY
@@ -138,31 +138,32 @@ def heard_by(mix: Mix, row: int, number: int, size: int) -> Array:
     if speaks:
         for at in range(size):
             total[at] += (0 | own[at]) * UNITY
-    return out
 
 
 @compiled
-def at_rate_of(mix: Mix, row: int, number: int, signal: Array, rate: int, wanted: int, plain: bool) -> Array:
-    """A signal at the rate of a leg's codec; those who hear the same share the work as long as they do."""
+def resample(mix: Mix, row: int, number: int, signal: Array, rate: int, wanted: int, plain: bool) -> int:
+    """The row of `Mix.work` with a signal at the rate of a leg's codec; those who hear the same share the work as long as they do."""
     part = mix.parts[row]
     taps = mix.samples[row, HEARD_TAPS : HEARD_TAPS + TAPS_ROOM]
     shared = mix.taps[number]
-    if part.plain != 0 and plain:
-        return mix.work[SHARED_NARROW, : wanted * FRAME_MS // 1000]
-    if part.plain != 0:
+    if part.plain != 0 and plain and wanted < rate:
+        return SHARED_NARROW
+    if part.plain != 0 and wanted < rate:
         # What it heard so far was the plain signal, up to the frame before this one.
         for at in range(TAPS_ROOM):
             taps[at] = shared[TAPS_ROOM + at]
     narrow = mix.work[NARROW]
-    count = down2(taps, signal, narrow) if wanted < rate else up2(taps, signal, narrow)
-    return narrow[:count]
+    if wanted < rate:
+        down2(taps, signal, narrow)
+    else:
+        up2(taps, signal, narrow)
+    return NARROW
 
 
 @compiled
 def send_to(tables: Tables, mix: Mix, row: int, number: int, plain: bool, ready: int, now: int) -> int:
     """Send a leg what it hears; `ready` has a bit for each codec in which the plain signal is encoded already."""
     part = mix.parts[row]
-    out = tables.legs[row]
     bridge = mix.bridges[number]
     rate = bridge.rate
     size = rate * FRAME_MS // 1000
@@ -172,11 +173,14 @@ def send_to(tables: Tables, mix: Mix, row: int, number: int, plain: bool, ready:
     # A codec with a memory is not shared: its state is what the listener has heard.
     shared = plain and codec != G722 and (wanted == rate or part.plain != 0)
     if not shared or not (ready >> place) & 1:
-        signal = mix.work[PLAIN, :size] if plain else heard_by(mix, row, number, size)
+        source = PLAIN
+        if not plain:
+            make_own(mix, row, number, size)
+            source = OWN
         if wanted != rate:
-            signal = at_rate_of(mix, row, number, signal, rate, wanted, plain)
+            source = resample(mix, row, number, mix.work[source, :size], rate, wanted, plain)
         state = mix.states[row, ENCODER : ENCODER + G722_STATE]
-        encode(codec, signal, state, mix.encoded[place if shared else 0])
+        encode(codec, mix.work[source, : wanted * FRAME_MS // 1000], state, mix.encoded[place if shared else 0])
         mix.marks[ENCODED_FRAMES] += 1
         if shared:
             ready |= 1 << place
@@ -189,8 +193,6 @@ def send_to(tables: Tables, mix: Mix, row: int, number: int, plain: bool, ready:
     mix.marks[MIXED_FRAMES] += 1
     clock = 16000 if codec == L16 and wanted == 16000 else 8000
     send_frame(tables, mix, row, mix.encoded[place if shared else 0], octets, clock, now)
-    if out.state != OPEN:
-        part.plain = 0
     return ready
 
 
@@ -214,6 +216,9 @@ def make_plain(mix: Mix, number: int) -> None:
 def mix_bridge(tables: Tables, mix: Mix, number: int, now: int) -> int:
     """One tick of a bridge; how many legs were sent a frame."""
     bridge = mix.bridges[number]
+    if bridge.tick == mix.marks[TICKS]:
+        return 0
+    bridge.tick = mix.marks[TICKS]
     if is_held(tables, mix, number, now):
         return 0
     pull_all(tables, mix, number)
@@ -233,10 +238,9 @@ def mix_bridge(tables: Tables, mix: Mix, number: int, now: int) -> int:
             else:
                 part.plain = 0
         elif part.kind == SINK_PART:
-            signal = mix.work[PLAIN, :size] if plain else heard_by(mix, row, number, size)
-            collect(mix, row, number, signal, bridge.rate)
+            if not plain:
+                make_own(mix, row, number, size)
+            collect(mix, row, number, mix.work[PLAIN if plain else OWN, :size], bridge.rate)
         row = part.next
     return sent
 
-
-_ = DETECT_TAPS

@@ -145,6 +145,7 @@ BRIDGE_ROW: Final = np.dtype(
             "must_mix",
             "mixed_index",
             "held_until",
+            "tick",
         )
     ],
     align=True,
@@ -195,7 +196,7 @@ FIFO_SAMPLES: Final = 4096
 HISTORY: Final = FIFO + FIFO_SAMPLES
 HISTORY_SAMPLES: Final = 1024
 TAPS: Final = HISTORY + HISTORY_SAMPLES
-TAPS_ROOM: Final = 64
+TAPS_ROOM: Final = 48
 UP_TAPS: Final = TAPS
 DOWN_TAPS: Final = TAPS + TAPS_ROOM
 HEARD_TAPS: Final = TAPS + 2 * TAPS_ROOM
@@ -207,6 +208,7 @@ G722_STATE: Final = 66
 DECODER: Final = 0
 ENCODER: Final = G722_STATE
 STATES: Final = 2 * G722_STATE
+DETECTOR_STATE: Final = 64
 
 # `Mix.queues[row]`: digits to send as pairs of code and milliseconds, or the segments of a player.
 DIGITS_WAITING: Final = 32
@@ -286,8 +288,6 @@ class SharedMix(NamedTuple):
 def share_mix(legs: int) -> SharedMix:
     """Tables for so many legs beside SOURCES and SINKS; memory is taken when a row is first used."""
     parts = legs + SOURCES + SINKS
-    from pbx.media.detector import DETECTOR_STATE
-
     shared = SharedMix(
         np.zeros(parts, PART),
         np.zeros((legs, OCTETS), np.uint8),

@@ -3,10 +3,10 @@
 from typing import Any, Final, cast
 
 from llvmlite import ir  # type: ignore[import-untyped]  # llvmlite has no stubs
-from numba import carray, types
+from numba import types
 from numba.extending import intrinsic
 
-from pbx.media.frames import down2, up2
+from pbx.media.kernels.resample import down2, up2
 from pbx.media.layout import EVENT_SOURCE_ENDED, SIGNALLED, Array, Tables
 from pbx.media.libc import compiled, fence
 from pbx.media.mixtables import (
@@ -15,8 +15,8 @@ from pbx.media.mixtables import (
     FEED,
     FRAME_MS,
     LEGS,
+    MIX,
     NARROW,
-    ONE,
     RESAMPLED,
     RING,
     SEGMENT_FIELDS,
@@ -29,15 +29,15 @@ from pbx.media.mixtables import (
 from pbx.media.relay import push_event
 
 
-def _pointer(_typing_context: Any, _address: Any) -> Any:
+def _sample_at(_typing_context: Any, _address: Any) -> Any:
     def generate(_context: Any, builder: ir.IRBuilder, _signature: Any, arguments: Any) -> Any:
-        return builder.inttoptr(arguments[0], ir.IntType(16).as_pointer())
+        return builder.load(builder.inttoptr(arguments[0], ir.IntType(16).as_pointer()))
 
-    return types.CPointer(types.int16)(types.int64), generate
+    return types.int16(types.int64), generate
 
 
-# The samples at an address: a sound is played where it lies.
-samples_at: Final = cast("Any", intrinsic)(_pointer)
+# The sample at an address: a sound is played where it lies, and what plays it keeps it there.
+sample_at: Final = cast("Any", intrinsic)(_sample_at)
 
 
 @compiled
@@ -72,10 +72,10 @@ def read_player(tables: Tables, mix: Mix, row: int, out: Array, count: int) -> i
                         tables, EVENT_SOURCE_ENDED, row, part.generation, 0, tables.addresses[0, SIGNALLED]
                     )
             continue
-        sound = carray(samples_at(queue[place]), (length,))
+        sound = queue[place] + 2 * part.position
         some = min(count - done, length - part.position)
         for at in range(some):
-            out[done + at] = sound[part.position + at]
+            out[done + at] = sample_at(sound + 2 * at)
         done += some
         part.position += some
     return done
@@ -143,9 +143,7 @@ def write_ring(mix: Mix, row: int, side: int, frame: Array, rate: int, ahead: in
     """Put a frame at the rate of a bridge into one side of a sink's ring, at the sink's rate; how many."""
     part = mix.parts[row]
     samples = mix.samples[row]
-    taps = (UP_TAPS if side == 0 else UP_TAPS + 2 * TAPS_ROOM) if part.rate > rate else DOWN_TAPS
-    if part.rate < rate and side != 0:
-        taps = DOWN_TAPS + 2 * TAPS_ROOM
+    taps = UP_TAPS + side * TAPS_ROOM
     source = frame
     count = frame.shape[0]
     if part.rate > rate:
@@ -161,16 +159,17 @@ def write_ring(mix: Mix, row: int, side: int, frame: Array, rate: int, ahead: in
 
 
 @compiled
-def side_of(mix: Mix, member: int, bridge: int, size: int) -> Array:
-    """The frame of a leg, silence when it is not in this bridge or muted."""
-    silence = mix.work[BLENDED, :size]
+def copy_side(mix: Mix, member: int, bridge: int, size: int) -> None:
+    """The frame of a leg into `Mix.work[BLENDED]`: silence when it is not in this bridge or muted."""
+    out = mix.work[BLENDED]
     if member >= 0:
         part = mix.parts[member]
         if part.bridge == bridge and part.muted == 0 and part.silent == 0:
-            return mix.samples[member, :size]
+            for at in range(size):
+                out[at] = mix.samples[member, at]
+            return
     for at in range(size):
-        silence[at] = 0
-    return silence
+        out[at] = 0
 
 
 @compiled
@@ -182,12 +181,14 @@ def collect(mix: Mix, row: int, number: int, signal: Array, rate: int) -> None:
     if part.head - part.tail + need > RING:
         part.overruns += need
         return
-    if part.sink_kind == STEREO:
-        count = write_ring(mix, row, 0, side_of(mix, part.left, number, size), rate, part.head)
-        write_ring(mix, row, 1, side_of(mix, part.right, number, size), rate, part.head)
-    elif part.sink_kind == ONE:
-        count = write_ring(mix, row, 0, side_of(mix, part.left, number, size), rate, part.head)
-    else:
+    side = mix.work[BLENDED, :size]
+    if part.sink_kind == MIX:
         count = write_ring(mix, row, 0, signal, rate, part.head)
+    else:
+        copy_side(mix, part.left, number, size)
+        count = write_ring(mix, row, 0, side, rate, part.head)
+    if part.sink_kind == STEREO:
+        copy_side(mix, part.right, number, size)
+        write_ring(mix, row, 1, side, rate, part.head)
     fence()
     part.head += count
