@@ -37,20 +37,22 @@ def _wander(
 def speech(seed: int, seconds: float, rate: int) -> Samples:
     """Voiced sound as a sum of harmonics whose strength follows three formants, fricatives and pauses."""
     random = np.random.default_rng(seed)
-    count = int(seconds * rate)
-    pitch = _wander(random, count, rate, 80, 160) * random.choice([1.0, 1.6, 2.2])
-    phase = np.cumsum(2 * np.pi * pitch / rate)
+    step = rate // 200
+    slow = int(seconds * 200)
+    count = slow * step
+    pitch = _wander(random, slow, 200, 80, 160) * random.choice([1.0, 1.6, 2.2])
+    turn = np.exp(1j * np.cumsum(np.repeat(2 * np.pi * pitch / rate, step)))
     formants = [
-        _wander(random, count, rate, low, high) for low, high in ((250, 850), (800, 2300), (2200, 3300))
+        _wander(random, slow, 200, low, high) for low, high in ((250, 850), (800, 2300), (2200, 3300))
     ]
-    sound = np.zeros(count)
-    for harmonic in range(1, 40):
-        frequency = harmonic * pitch
-        strength = np.zeros(count)
+    sound, harmonic = np.zeros(count), turn.copy()
+    for frequency in np.arange(1, 33)[:, np.newaxis] * pitch:
+        strength = np.zeros(slow)
         for number, formant in enumerate(formants):
             strength += 0.6**number / (1 + ((frequency - formant) / (50 + 30 * number)) ** 2)
         strength[frequency > 0.45 * rate] = 0
-        sound += strength * np.sin(harmonic * phase)
+        sound += np.repeat(strength, step) * harmonic.imag
+        harmonic *= turn
     voiced = np.clip(_wander(random, count, rate, -0.6, 1.2), 0, 1)
     hiss = np.diff(random.normal(size=count + 1)) * np.clip(_wander(random, count, rate, -0.9, 0.5), 0, 1)
     return to_samples(sound * voiced + 0.5 * hiss, 0.7)
