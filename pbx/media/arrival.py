@@ -24,7 +24,7 @@ def needs_matrix(tables: Tables, mix: Mix, row: int, code: int) -> bool:
     peer = tables.legs[row].peer
     if peer < 0 or peer == row or tables.payload_map[row, code] != NOT_AGREED:
         return False
-    codec = mix.octets[row, DECODE + code]
+    codec = mix.stores[row].octets[DECODE + code]
     return bool(NO_CODEC < codec < CODECS and can_mix(mix, row) and can_mix(mix, peer))
 
 
@@ -34,7 +34,7 @@ def pass_on(tables: Tables, mix: Mix, row: int, start: int, size: int, extended:
     leg = tables.legs[row]
     part = mix.parts[row]
     code = tables.packet[1] & 0x7F
-    if part.audio != 0 and mix.octets[row, DECODE + code] == TELEPHONE_EVENT:
+    if part.audio != 0 and mix.stores[row].octets[DECODE + code] == TELEPHONE_EVENT:
         take_event(tables, mix, row, start, size, tables.clock_rates[row, code], now)
     if part.buffering == 0 and part.bridge >= 0 and needs_matrix(tables, mix, row, code):
         mix.bridges[part.bridge].must_mix = 1

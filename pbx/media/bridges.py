@@ -45,7 +45,7 @@ HELD: Final = 120_000
 def is_mapped(tables: Tables, mix: Mix, row: int) -> bool:
     """Whether a payload type of sound that a leg may send is one that the other leg takes."""
     for code in range(PAYLOAD_TYPES):
-        codec = mix.octets[row, DECODE + code]
+        codec = mix.stores[row].octets[DECODE + code]
         if NO_CODEC < codec < CODECS and tables.payload_map[row, code] != NOT_AGREED:
             return True
     return False
@@ -90,10 +90,10 @@ def unlist_mixed(mix: Mix, number: int) -> None:
     """The bridge has no ticks any more."""
     bridge = mix.bridges[number]
     if bridge.mixed_index >= 0:
-        marks = mix.marks
+        marks = mix.scratch[0].marks
         marks[MIXED] -= 1
-        last = mix.mixed[marks[MIXED]]
-        mix.mixed[bridge.mixed_index] = last
+        last = mix.scratch[0].mixed[marks[MIXED]]
+        mix.scratch[0].mixed[bridge.mixed_index] = last
         mix.bridges[last].mixed_index = bridge.mixed_index
         bridge.mixed_index = -1
 
@@ -108,7 +108,7 @@ def hand_over(tables: Tables, mix: Mix, row: int, target: int, now: int) -> None
     while extended >= 0 and passed < SLOTS and part.buffering != 0:
         passed += 1
         part.next_sequence = extended + 1
-        slot = mix.slots[row, extended % SLOTS]
+        slot = mix.stores[row].slots[extended % SLOTS]
         codec = slot[SLOT_TYPE] >> 8
         if NO_CODEC < codec < CODECS:
             size = slot[SLOT_SIZE]
@@ -116,7 +116,7 @@ def hand_over(tables: Tables, mix: Mix, row: int, target: int, now: int) -> None
             place = PACKETS_AT + (extended % SLOTS) * SLOT_OCTETS
             write_header(data, code & 0x7F, code >= 0x80, 0, slot[SLOT_TIMESTAMP] & 0xFFFFFFFF, 0)
             for at in range(size):
-                data[12 + at] = mix.octets[row, place + at]
+                data[12 + at] = mix.stores[row].octets[place + at]
             if route(tables, row, extended, IN_ORDER) != NOTHING:
                 forward(tables, row, target, 12, size, extended, IN_ORDER, now)
         extended = head(mix, row)
@@ -157,8 +157,8 @@ def hear(tables: Tables, mix: Mix, row: int) -> None:
     if part.buffering == 0:
         part.buffering = 1
         part.silent = 0
-        part.tick = mix.marks[TICKS]
-        part.sent_tick = mix.marks[TICKS]
+        part.tick = mix.scratch[0].marks[TICKS]
+        part.sent_tick = mix.scratch[0].marks[TICKS]
         reset_buffer(part)
 
 
@@ -180,9 +180,9 @@ def mix_bridge_from_now(tables: Tables, mix: Mix, number: int, now: int) -> None
         bridge.relayed = 0
         bridge.held_until = now + HELD
     if bridge.mixed_index < 0:
-        bridge.mixed_index = mix.marks[MIXED]
-        mix.mixed[mix.marks[MIXED]] = number
-        mix.marks[MIXED] += 1
+        bridge.mixed_index = mix.scratch[0].marks[MIXED]
+        mix.scratch[0].mixed[mix.scratch[0].marks[MIXED]] = number
+        mix.scratch[0].marks[MIXED] += 1
 
 
 @compiled
@@ -215,16 +215,16 @@ def drop_gains(mix: Mix, listener: int, talker: int, bridge: int) -> None:
     before = -1
     entry = part.gains
     while entry >= 0:
-        following = mix.gains[entry, GAIN_NEXT]
-        if (talker < 0 or mix.gains[entry, GAIN_TALKER] == talker) and (
-            bridge == 0 or mix.gains[entry, GAIN_BRIDGE] == bridge
+        following = mix.scratch[0].gains[entry, GAIN_NEXT]
+        if (talker < 0 or mix.scratch[0].gains[entry, GAIN_TALKER] == talker) and (
+            bridge == 0 or mix.scratch[0].gains[entry, GAIN_BRIDGE] == bridge
         ):
             if before < 0:
                 part.gains = following
             else:
-                mix.gains[before, GAIN_NEXT] = following
-            mix.gains[entry, GAIN_NEXT] = mix.marks[FREE_GAIN]
-            mix.marks[FREE_GAIN] = entry
+                mix.scratch[0].gains[before, GAIN_NEXT] = following
+            mix.scratch[0].gains[entry, GAIN_NEXT] = mix.scratch[0].marks[FREE_GAIN]
+            mix.scratch[0].marks[FREE_GAIN] = entry
         else:
             before = entry
         entry = following
@@ -234,14 +234,14 @@ def drop_gains(mix: Mix, listener: int, talker: int, bridge: int) -> None:
 def set_gain(mix: Mix, bridge: int, talker: int, listener: int, value: int) -> None:
     """How loud a listener of a bridge hears a talker, in 1/256; a negative value is the default again."""
     drop_gains(mix, listener, talker, bridge)
-    entry = mix.marks[FREE_GAIN]
+    entry = mix.scratch[0].marks[FREE_GAIN]
     if value < 0 or entry < 0:
         return
-    mix.marks[FREE_GAIN] = mix.gains[entry, GAIN_NEXT]
-    mix.gains[entry, GAIN_TALKER] = talker
-    mix.gains[entry, GAIN_VALUE] = value
-    mix.gains[entry, GAIN_BRIDGE] = bridge
-    mix.gains[entry, GAIN_NEXT] = mix.parts[listener].gains
+    mix.scratch[0].marks[FREE_GAIN] = mix.scratch[0].gains[entry, GAIN_NEXT]
+    mix.scratch[0].gains[entry, GAIN_TALKER] = talker
+    mix.scratch[0].gains[entry, GAIN_VALUE] = value
+    mix.scratch[0].gains[entry, GAIN_BRIDGE] = bridge
+    mix.scratch[0].gains[entry, GAIN_NEXT] = mix.parts[listener].gains
     mix.parts[listener].gains = entry
 
 
@@ -389,5 +389,5 @@ def is_part(tables: Tables, mix: Mix, row: int, generation: int) -> bool:
     """Whether a row of the matrix is still that of this generation."""
     if not 0 <= row < mix.parts.shape[0] or mix.parts[row].generation != generation:
         return False
-    return bool(row >= mix.marks[LEGS] or tables.legs[row].state == OPEN)
+    return bool(row >= mix.scratch[0].marks[LEGS] or tables.legs[row].state == OPEN)
 

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from pbx.media.frames import comfort_noise, conceal, note_good
+from pbx.media.kernels.comfort_noise import comfort_noise
+from pbx.media.kernels.concealment import conceal, concealment_reset, note_good
 from pbx.media.kernels.g711 import decode_alaw, decode_ulaw, encode_alaw, encode_ulaw
 from pbx.media.kernels.g722 import g722_decode, g722_encode, g722_reset
 from pbx.media.kernels.resample import down2, up2
@@ -16,10 +17,9 @@ from pbx.media.mixtables import (
     FIFO_SAMPLES,
     G722,
     G722_STATE,
-    HISTORY,
-    HISTORY_SAMPLES,
     L16,
     MADE_UP,
+    NO_CODEC,
     PCMA,
     PCMU,
     RESAMPLED,
@@ -33,14 +33,14 @@ from pbx.media.mixtables import (
 def clear_fifo(part: Any) -> None:
     """Nothing decoded is left, and no codec has begun."""
     part.fifo = 0
-    part.codec_in = 0
+    part.codec_in = NO_CODEC
 
 
 @compiled
 def append(mix: Mix, row: int, source: Array) -> None:
     """Put samples at the rate of the bridge behind those that wait."""
     part = mix.parts[row]
-    samples = mix.samples[row]
+    samples = mix.stores[row].samples
     count = min(source.shape[0], FIFO_SAMPLES - part.fifo)
     base = FIFO + part.fifo
     for at in range(count):
@@ -51,7 +51,7 @@ def append(mix: Mix, row: int, source: Array) -> None:
 @compiled
 def append_silence(mix: Mix, row: int, count: int) -> None:
     """So many zeros."""
-    made = mix.work[MADE_UP, :count]
+    made = mix.scratch[0].work[MADE_UP, :count]
     for at in range(count):
         made[at] = 0
     append(mix, row, made)
@@ -60,9 +60,11 @@ def append_silence(mix: Mix, row: int, count: int) -> None:
 @compiled
 def append_made_up(mix: Mix, row: int, count: int, lost_run: int) -> None:
     """What a lost packet may have held, going by what came before it."""
-    samples = mix.samples[row]
-    made = mix.work[MADE_UP, :count]
-    conceal(samples[HISTORY : HISTORY + HISTORY_SAMPLES], lost_run, made)
+    if mix.parts[row].codec_in == NO_CODEC:
+        append_silence(mix, row, count)
+        return
+    made = mix.scratch[0].work[MADE_UP, :count]
+    conceal(mix.stores[row].past, lost_run, made)
     append(mix, row, made)
 
 
@@ -70,8 +72,8 @@ def append_made_up(mix: Mix, row: int, count: int, lost_run: int) -> None:
 def append_noise(mix: Mix, row: int, count: int) -> None:
     """Comfort noise at the level that the leg told (RFC 3389)."""
     part = mix.parts[row]
-    made = mix.work[MADE_UP, :count]
-    part.noise_state = comfort_noise(part.noise_level, part.noise_state, made)
+    made = mix.scratch[0].work[MADE_UP, :count]
+    comfort_noise(mix.stores[row].noise, part.noise_level, made)
     append(mix, row, made)
 
 
@@ -79,12 +81,13 @@ def append_noise(mix: Mix, row: int, count: int) -> None:
 def append_decoded(mix: Mix, row: int, codec: int, payload: Array, clock: int, rate: int) -> None:
     """Decode a payload, bring it to the bridge's rate, and put it behind the samples that wait."""
     part = mix.parts[row]
-    samples = mix.samples[row]
-    work = mix.work[DECODED]
+    samples = mix.stores[row].samples
+    work = mix.scratch[0].work[DECODED]
     if part.codec_in != codec:
         part.codec_in = codec
+        concealment_reset(mix.stores[row].past, rate)
         if codec == G722:
-            g722_reset(mix.states[row, DECODER : DECODER + G722_STATE])
+            g722_reset(mix.stores[row].states[DECODER : DECODER + G722_STATE])
         for at in range(TAPS_ROOM):
             samples[UP_TAPS + at] = 0
             samples[DOWN_TAPS + at] = 0
@@ -94,7 +97,7 @@ def append_decoded(mix: Mix, row: int, codec: int, payload: Array, clock: int, r
     elif codec == PCMA:
         count = decode_alaw(payload, work)
     elif codec == G722:
-        count = g722_decode(mix.states[row, DECODER : DECODER + G722_STATE], payload, work)
+        count = g722_decode(mix.stores[row].states[DECODER : DECODER + G722_STATE], payload, work)
         source_rate = 16000
     else:
         count = payload.shape[0] // 2
@@ -104,12 +107,12 @@ def append_decoded(mix: Mix, row: int, codec: int, payload: Array, clock: int, r
             work[at] = value - 0x10000 if value >= 0x8000 else value
     decoded = work[:count]
     if source_rate < rate:
-        count = up2(samples[UP_TAPS : UP_TAPS + TAPS_ROOM], decoded, mix.work[RESAMPLED])
-        decoded = mix.work[RESAMPLED, :count]
+        count = up2(samples[UP_TAPS : UP_TAPS + TAPS_ROOM], decoded, mix.scratch[0].work[RESAMPLED])
+        decoded = mix.scratch[0].work[RESAMPLED, :count]
     elif source_rate > rate:
-        count = down2(samples[DOWN_TAPS : DOWN_TAPS + TAPS_ROOM], decoded, mix.work[RESAMPLED])
-        decoded = mix.work[RESAMPLED, :count]
-    note_good(samples[HISTORY : HISTORY + HISTORY_SAMPLES], decoded)
+        count = down2(samples[DOWN_TAPS : DOWN_TAPS + TAPS_ROOM], decoded, mix.scratch[0].work[RESAMPLED])
+        decoded = mix.scratch[0].work[RESAMPLED, :count]
+    note_good(mix.stores[row].past, decoded)
     append(mix, row, decoded)
 
 

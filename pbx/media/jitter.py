@@ -139,7 +139,7 @@ def store(tables: Tables, mix: Mix, row: int, start: int, size: int, extended: i
     leg = tables.legs[row]
     data = tables.packet
     code = octet(data, 1) & 0x7F
-    codec = 0 | mix.octets[row, DECODE + code]
+    codec = 0 | mix.stores[row].octets[DECODE + code]
     if codec == NO_CODEC or size > SLOT_OCTETS:
         leg.payload_type += 1
         codec = NO_CODEC
@@ -175,7 +175,7 @@ def store(tables: Tables, mix: Mix, row: int, start: int, size: int, extended: i
                 return
             part.next_sequence = extended
     elif audio:
-        due = mix.marks[DUE] - (TICK if part.tick != mix.marks[TICKS] else 0)
+        due = mix.scratch[0].marks[DUE] - (TICK if part.tick != mix.scratch[0].marks[TICKS] else 0)
         margin = (timestamp - part.play_timestamp) * 1_000_000 // part.clock + due - now
         if timestamp < part.play_timestamp and not come_late(part, extended, timestamp, now):
             return
@@ -187,14 +187,14 @@ def store(tables: Tables, mix: Mix, row: int, start: int, size: int, extended: i
         part.newest_sequence = extended
         part.newest_timestamp = timestamp
     place = extended % SLOTS
-    slot = mix.slots[row, place]
+    slot = mix.stores[row].slots[place]
     slot[SLOT_SEQUENCE] = extended
     slot[SLOT_TIMESTAMP] = timestamp
     slot[SLOT_SIZE] = size if codec != NO_CODEC else 0
     slot[SLOT_TYPE] = octet(data, 1) | (codec << 8)
     if codec == NO_CODEC or codec == TELEPHONE_EVENT:  # noqa: PLR1714 - compiled
         return
-    room = mix.octets[row, PACKETS_AT + place * SLOT_OCTETS : PACKETS_AT + (place + 1) * SLOT_OCTETS]
+    room = mix.stores[row].octets[PACKETS_AT + place * SLOT_OCTETS : PACKETS_AT + (place + 1) * SLOT_OCTETS]
     for at in range(size):
         room[at] = data[start + at]
 
@@ -207,7 +207,7 @@ def head(mix: Mix, row: int) -> int:
         return -1
     first = max(part.next_sequence, part.newest_sequence - SLOTS + 1)
     for extended in range(first, part.newest_sequence + 1):
-        if mix.slots[row, extended % SLOTS, SLOT_SEQUENCE] == extended:
+        if mix.stores[row].slots[extended % SLOTS, SLOT_SEQUENCE] == extended:
             return int(extended)
     return -1
 
@@ -226,7 +226,7 @@ def start_playing(mix: Mix, row: int) -> None:
     if found < 0:
         part.stored = 0
         return
-    timestamp = mix.slots[row, found % SLOTS, SLOT_TIMESTAMP]
+    timestamp = mix.stores[row].slots[found % SLOTS, SLOT_TIMESTAMP]
     part.playing = 1
     part.play_timestamp = timestamp
     part.real_end = timestamp
@@ -257,11 +257,11 @@ def fill_gap(mix: Mix, row: int, samples: int, lost: bool) -> None:
 def play_packet(mix: Mix, row: int, extended: int, rate: int) -> None:
     """Take the packet of this number out of the buffer, at the rate of the bridge."""
     part = mix.parts[row]
-    slot = mix.slots[row, extended % SLOTS]
+    slot = mix.stores[row].slots[extended % SLOTS]
     codec = slot[SLOT_TYPE] >> 8
     size = slot[SLOT_SIZE]
     place = PACKETS_AT + (extended % SLOTS) * SLOT_OCTETS
-    payload: Array = mix.octets[row, place : place + size]
+    payload: Array = mix.stores[row].octets[place : place + size]
     part.next_sequence = extended + 1
     if codec == COMFORT_NOISE:
         part.pause = NOISE_PAUSE
@@ -293,7 +293,7 @@ def fill(mix: Mix, row: int, need: int, rate: int) -> bool:
             fill_gap(mix, row, missing, True)
             part.play_timestamp += missing * part.clock // rate
             break
-        slot = mix.slots[row, extended % SLOTS]
+        slot = mix.stores[row].slots[extended % SLOTS]
         codec = slot[SLOT_TYPE] >> 8
         ahead = slot[SLOT_TIMESTAMP] - part.play_timestamp
         audio = NO_CODEC < codec < CODECS
@@ -316,7 +316,7 @@ def fill(mix: Mix, row: int, need: int, rate: int) -> bool:
 def take(mix: Mix, row: int, size: int) -> None:
     """The oldest samples of the FIFO become the frame."""
     part = mix.parts[row]
-    samples = mix.samples[row]
+    samples = mix.stores[row].samples
     for at in range(size):
         samples[at] = samples[FIFO + at]
     left = part.fifo - size
@@ -329,7 +329,7 @@ def take(mix: Mix, row: int, size: int) -> None:
 def blend(mix: Mix, row: int, size: int) -> None:
     """Two frames of the FIFO become one, the first fading into the second."""
     part = mix.parts[row]
-    samples = mix.samples[row]
+    samples = mix.stores[row].samples
     for at in range(size):
         first = 0 | samples[FIFO + at]
         second = 0 | samples[FIFO + size + at]
@@ -357,7 +357,7 @@ def shorten(mix: Mix, row: int, size: int, rate: int) -> None:
     held = part.newest_timestamp - part.play_timestamp
     if held < units_of(part, FRAME_MS) or head(mix, row) < 0:
         return
-    samples = mix.samples[row]
+    samples = mix.stores[row].samples
     if part.shrink < 2 and loudest(samples, FIFO, size) > QUIET:
         return
     fill(mix, row, 2 * size, rate)
@@ -378,12 +378,12 @@ def skip_overflow(mix: Mix, row: int) -> None:
         return
     keep = part.newest_timestamp - units_of(part, part.target // 1000)
     extended = head(mix, row)
-    while extended >= 0 and mix.slots[row, extended % SLOTS, SLOT_TIMESTAMP] < keep:
+    while extended >= 0 and mix.stores[row].slots[extended % SLOTS, SLOT_TIMESTAMP] < keep:
         part.next_sequence = extended + 1
         part.overflowed += 1
         extended = head(mix, row)
     if extended >= 0:
-        part.play_timestamp = mix.slots[row, extended % SLOTS, SLOT_TIMESTAMP]
+        part.play_timestamp = mix.stores[row].slots[extended % SLOTS, SLOT_TIMESTAMP]
         part.real_end = part.play_timestamp
 
 
@@ -392,12 +392,12 @@ def skip_passed(mix: Mix, row: int) -> None:
     """Packets whose turn has gone by while the loop stood still."""
     part = mix.parts[row]
     extended = head(mix, row)
-    while extended >= 0 and mix.slots[row, extended % SLOTS, SLOT_TIMESTAMP] < part.play_timestamp:
+    while extended >= 0 and mix.stores[row].slots[extended % SLOTS, SLOT_TIMESTAMP] < part.play_timestamp:
         part.next_sequence = extended + 1
         part.overflowed += 1
         extended = head(mix, row)
     if extended >= 0:
-        part.play_timestamp = min(part.play_timestamp, mix.slots[row, extended % SLOTS, SLOT_TIMESTAMP])
+        part.play_timestamp = min(part.play_timestamp, mix.stores[row].slots[extended % SLOTS, SLOT_TIMESTAMP])
 
 
 @compiled
@@ -411,7 +411,7 @@ def no_frame(mix: Mix, row: int) -> None:
     """A frame of silence without looking at the buffer."""
     part = mix.parts[row]
     if part.silent == 0:
-        samples = mix.samples[row]
+        samples = mix.stores[row].samples
         for at in range(FRAME):
             samples[at] = 0
         part.silent = 1
@@ -422,7 +422,7 @@ def pull(mix: Mix, row: int, rate: int, due: int) -> None:
     """The leg's frame of this tick into `Mix.samples[row]`, at the rate of its bridge."""
     part = mix.parts[row]
     size = rate * FRAME_MS // 1000
-    ticks = mix.marks[TICKS]
+    ticks = mix.scratch[0].marks[TICKS]
     passed = ticks - part.tick
     part.tick = ticks
     if part.fifo_rate != rate:
@@ -455,4 +455,4 @@ def pull(mix: Mix, row: int, rate: int, due: int) -> None:
             part.playing = 0
             part.stored = 0
     take(mix, row, size)
-    part.silent = is_silence(mix.samples[row], size)
+    part.silent = is_silence(mix.stores[row].samples, size)

@@ -169,25 +169,25 @@ def take_ready(tables: Tables, mix: Mix, count: int) -> bool:
 @compiled
 def is_idle(tables: Tables, mix: Mix) -> bool:
     """Whether there is nothing to wake for: no leg is open or closing, nothing is mixed."""
-    return bool(tables.control[ACTIVE] == 0 and mix.marks[MIXED] == 0)
+    return bool(tables.control[ACTIVE] == 0 and mix.scratch[0].marks[MIXED] == 0)
 
 
 @compiled
 def mix_some(tables: Tables, mix: Mix, now: int) -> None:
     """Go on with this tick: bridges until enough frames were sent, so that packets do not wait for all of them."""
-    marks = mix.marks
+    marks = mix.scratch[0].marks
     sent = 0
     while marks[CURSOR] >= 0 and sent < FRAMES_AT_ONCE:
         # From the end, so that a bridge which is taken off the list is not missed.
         marks[CURSOR] = min(marks[CURSOR], marks[MIXED]) - 1
         if marks[CURSOR] >= 0:
-            sent += mix_bridge(tables, mix, mix.mixed[marks[CURSOR]], now) + 1
+            sent += mix_bridge(tables, mix, mix.scratch[0].mixed[marks[CURSOR]], now) + 1
 
 
 @compiled
 def begin_tick(tables: Tables, mix: Mix, due: int, now: int) -> int:
     """A tick that was due has come: when the next is. After a long stall those in between fall out."""
-    marks = mix.marks
+    marks = mix.scratch[0].marks
     note_lateness(tables, now - due)
     skipped = (now - due) // TICK if now - due > CATCH_UP else 0
     marks[SKIPPED_TICKS] += skipped
@@ -204,7 +204,7 @@ def begin_tick(tables: Tables, mix: Mix, due: int, now: int) -> int:
 def run(tables: Tables, mix: Mix) -> int:
     """Relay and mix until told to stop: STOPPED, or FAILED when epoll itself does not work any more."""
     control = tables.control
-    marks = mix.marks
+    marks = mix.scratch[0].marks
     epoll = control[EPOLL]
     control[WALL_OFFSET] = wall_clock(tables.words) - monotonic(tables.words)
     watch(tables, EPOLL_CTL_ADD, control[COMMAND_PIPE], PIPE_TAG)

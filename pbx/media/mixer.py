@@ -60,7 +60,7 @@ def is_held(tables: Tables, mix: Mix, number: int, now: int) -> bool:
     row = bridge.first
     while row >= 0 and now < bridge.held_until:
         part = mix.parts[row]
-        if part.kind == LEG_PART and part.playing == 0 and not is_primed(part, mix.marks[DUE]):
+        if part.kind == LEG_PART and part.playing == 0 and not is_primed(part, mix.scratch[0].marks[DUE]):
             leg = tables.legs[row]
             if leg.receive != 0 and now - leg.heard_at < TALKING:
                 return True
@@ -72,8 +72,8 @@ def is_held(tables: Tables, mix: Mix, number: int, now: int) -> bool:
 @compiled
 def add_up(mix: Mix, row: int, size: int) -> None:
     """Put a frame into the total."""
-    samples = mix.samples[row]
-    total = mix.total
+    samples = mix.stores[row].samples
+    total = mix.scratch[0].total
     for at in range(size):
         total[at] += (0 | samples[at]) * UNITY
 
@@ -84,14 +84,14 @@ def pull_all(tables: Tables, mix: Mix, number: int) -> None:
     bridge = mix.bridges[number]
     rate = bridge.rate
     size = rate * FRAME_MS // 1000
-    total = mix.total
+    total = mix.scratch[0].total
     for at in range(size):
         total[at] = 0
     row = bridge.first
     while row >= 0:
         part = mix.parts[row]
         if part.kind == LEG_PART:
-            pull(mix, row, rate, mix.marks[DUE])
+            pull(mix, row, rate, mix.scratch[0].marks[DUE])
         elif part.kind == SOURCE_PART:
             pull_source(tables, mix, row, rate)
         if part.kind != SINK_PART and part.silent == 0 and part.muted == 0:
@@ -103,9 +103,9 @@ def pull_all(tables: Tables, mix: Mix, number: int) -> None:
 def make_own(mix: Mix, row: int, number: int, size: int) -> None:
     """Into `Mix.work[OWN]` what a listener hears that talks itself, or for whom some talkers are louder or not there at all."""
     part = mix.parts[row]
-    total = mix.total
-    out = mix.work[OWN, :size]
-    own = mix.samples[row]
+    total = mix.scratch[0].total
+    out = mix.scratch[0].work[OWN, :size]
+    own = mix.stores[row].samples
     speaks = part.kind != SINK_PART and part.silent == 0 and part.muted == 0
     if part.gains < 0:
         for at in range(size):
@@ -118,20 +118,20 @@ def make_own(mix: Mix, row: int, number: int, size: int) -> None:
     for sign in (1, -1):
         entry = part.gains
         while entry >= 0:
-            talker = mix.gains[entry, GAIN_TALKER]
+            talker = mix.scratch[0].gains[entry, GAIN_TALKER]
             other = mix.parts[talker]
             if (
-                mix.gains[entry, GAIN_BRIDGE] == generation
+                mix.scratch[0].gains[entry, GAIN_BRIDGE] == generation
                 and other.bridge == number
                 and other.silent == 0
                 and other.muted == 0
                 and other.kind != SINK_PART
             ):
-                change = sign * (mix.gains[entry, GAIN_VALUE] - (0 if talker == row else UNITY))
-                frame = mix.samples[talker]
+                change = sign * (mix.scratch[0].gains[entry, GAIN_VALUE] - (0 if talker == row else UNITY))
+                frame = mix.stores[talker].samples
                 for at in range(size):
                     total[at] += (0 | frame[at]) * change
-            entry = mix.gains[entry, GAIN_NEXT]
+            entry = mix.scratch[0].gains[entry, GAIN_NEXT]
         if sign == 1:
             for at in range(size):
                 out[at] = clip(total[at])
@@ -144,15 +144,15 @@ def make_own(mix: Mix, row: int, number: int, size: int) -> None:
 def resample(mix: Mix, row: int, number: int, signal: Array, rate: int, wanted: int, plain: bool) -> int:
     """The row of `Mix.work` with a signal at the rate of a leg's codec; those who hear the same share the work as long as they do."""
     part = mix.parts[row]
-    taps = mix.samples[row, HEARD_TAPS : HEARD_TAPS + TAPS_ROOM]
-    shared = mix.taps[number]
+    taps = mix.stores[row].samples[HEARD_TAPS : HEARD_TAPS + TAPS_ROOM]
+    shared = mix.bridges[number].taps
     if part.plain != 0 and plain and wanted < rate:
         return SHARED_NARROW
     if part.plain != 0 and wanted < rate:
         # What it heard so far was the plain signal, up to the frame before this one.
         for at in range(TAPS_ROOM):
             taps[at] = shared[TAPS_ROOM + at]
-    narrow = mix.work[NARROW]
+    narrow = mix.scratch[0].work[NARROW]
     if wanted < rate:
         down2(taps, signal, narrow)
     else:
@@ -178,10 +178,10 @@ def send_to(tables: Tables, mix: Mix, row: int, number: int, plain: bool, ready:
             make_own(mix, row, number, size)
             source = OWN
         if wanted != rate:
-            source = resample(mix, row, number, mix.work[source, :size], rate, wanted, plain)
-        state = mix.states[row, ENCODER : ENCODER + G722_STATE]
-        encode(codec, mix.work[source, : wanted * FRAME_MS // 1000], state, mix.encoded[place if shared else 0])
-        mix.marks[ENCODED_FRAMES] += 1
+            source = resample(mix, row, number, mix.scratch[0].work[source, :size], rate, wanted, plain)
+        state = mix.stores[row].states[ENCODER : ENCODER + G722_STATE]
+        encode(codec, mix.scratch[0].work[source, : wanted * FRAME_MS // 1000], state, mix.scratch[0].encoded[place if shared else 0])
+        mix.scratch[0].marks[ENCODED_FRAMES] += 1
         if shared:
             ready |= 1 << place
     part.plain = 1 if plain else 0
@@ -190,9 +190,9 @@ def send_to(tables: Tables, mix: Mix, row: int, number: int, plain: bool, ready:
         octets //= 2
     elif codec == L16:
         octets *= 2
-    mix.marks[MIXED_FRAMES] += 1
+    mix.scratch[0].marks[MIXED_FRAMES] += 1
     clock = 16000 if codec == L16 and wanted == 16000 else 8000
-    send_frame(tables, mix, row, mix.encoded[place if shared else 0], octets, clock, now)
+    send_frame(tables, mix, row, mix.scratch[0].encoded[place if shared else 0], octets, clock, now)
     return ready
 
 
@@ -201,24 +201,24 @@ def make_plain(mix: Mix, number: int) -> None:
     """What those hear who say nothing, and the same at 8 kHz for those whose codec is so in a wider bridge."""
     bridge = mix.bridges[number]
     size = bridge.rate * FRAME_MS // 1000
-    plain = mix.work[PLAIN]
-    total = mix.total
+    plain = mix.scratch[0].work[PLAIN]
+    total = mix.scratch[0].total
     for at in range(size):
         plain[at] = clip(total[at])
     if bridge.rate == 16000:
-        taps = mix.taps[number]
+        taps = mix.bridges[number].taps
         for at in range(TAPS_ROOM):
             taps[TAPS_ROOM + at] = taps[at]
-        down2(taps[:TAPS_ROOM], plain[:size], mix.work[SHARED_NARROW])
+        down2(taps[:TAPS_ROOM], plain[:size], mix.scratch[0].work[SHARED_NARROW])
 
 
 @compiled
 def mix_bridge(tables: Tables, mix: Mix, number: int, now: int) -> int:
     """One tick of a bridge; how many legs were sent a frame."""
     bridge = mix.bridges[number]
-    if bridge.tick == mix.marks[TICKS]:
+    if bridge.tick == mix.scratch[0].marks[TICKS]:
         return 0
-    bridge.tick = mix.marks[TICKS]
+    bridge.tick = mix.scratch[0].marks[TICKS]
     if is_held(tables, mix, number, now):
         return 0
     pull_all(tables, mix, number)
@@ -240,7 +240,7 @@ def mix_bridge(tables: Tables, mix: Mix, number: int, now: int) -> int:
         elif part.kind == SINK_PART:
             if not plain:
                 make_own(mix, row, number, size)
-            collect(mix, row, number, mix.work[PLAIN if plain else OWN, :size], bridge.rate)
+            collect(mix, row, number, mix.scratch[0].work[PLAIN if plain else OWN, :size], bridge.rate)
         row = part.next
     return sent
 

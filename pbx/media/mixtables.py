@@ -13,6 +13,10 @@ from pbx.media.layout import PAYLOAD_TYPES, Array
 SOURCES: Final = 1024
 SINKS: Final = 512
 GAINS: Final = 8192
+MOST_BRIDGES: Final = 16_384
+
+# Samples that a resampler remembers.
+TAPS_ROOM: Final = 48
 
 PART: Final = np.dtype(
     [
@@ -54,7 +58,6 @@ PART: Final = np.dtype(
             "fifo_rate",
             "pause",
             "noise_level",
-            "noise_state",
             "dry",
             "lost_run",
             "margin_low",
@@ -147,7 +150,8 @@ BRIDGE_ROW: Final = np.dtype(
             "held_until",
             "tick",
         )
-    ],
+    ]
+    + [("taps", "i2", (2 * TAPS_ROOM,))],
     align=True,
 )
 CLOSED: Final = 0
@@ -183,40 +187,40 @@ SLOT_SIZE: Final = 2
 SLOT_TYPE: Final = 3
 SLOT_FIELDS: Final = 4
 
-# `Mix.octets[row]`: what each payload type is, what waits to be sent, the packets.
+# `Store.octets`: what each payload type is, what waits to be sent, the packets.
 DECODE: Final = 0
 OUTGOING: Final = DECODE + PAYLOAD_TYPES
 OUTGOING_OCTETS: Final = 4 * SLOT_OCTETS
 PACKETS_AT: Final = OUTGOING + OUTGOING_OCTETS
 OCTETS: Final = PACKETS_AT + SLOTS * SLOT_OCTETS
 
-# `Mix.samples[row]`: the frame of this tick, what was decoded and not yet heard, and what kernels remember.
+# `Store.samples`: the frame of this tick, what was decoded and not yet heard, and what kernels remember.
 FIFO: Final = FRAME
 FIFO_SAMPLES: Final = 4096
-HISTORY: Final = FIFO + FIFO_SAMPLES
-HISTORY_SAMPLES: Final = 1024
-TAPS: Final = HISTORY + HISTORY_SAMPLES
-TAPS_ROOM: Final = 48
+TAPS: Final = FIFO + FIFO_SAMPLES
 UP_TAPS: Final = TAPS
 DOWN_TAPS: Final = TAPS + TAPS_ROOM
 HEARD_TAPS: Final = TAPS + 2 * TAPS_ROOM
 DETECT_TAPS: Final = TAPS + 3 * TAPS_ROOM
 SAMPLES: Final = TAPS + 4 * TAPS_ROOM
 
-# `Mix.states[row]`: the G.722 decoder and encoder.
+# `Store.states`: the G.722 decoder and encoder.
 G722_STATE: Final = 66
 DECODER: Final = 0
 ENCODER: Final = G722_STATE
 STATES: Final = 2 * G722_STATE
-DETECTOR_STATE: Final = 64
+# What concealment, comfort noise and the detector of digits remember.
+PAST_STATE: Final = 804
+NOISE_STATE: Final = 2
+DETECTOR_STATE: Final = 444
 
-# `Mix.queues[row]`: digits to send as pairs of code and milliseconds, or the segments of a player.
+# `Store.queue`: digits to send as pairs of code and milliseconds, or the segments of a player.
 DIGITS_WAITING: Final = 32
 SEGMENTS: Final = 32
 SEGMENT_FIELDS: Final = 3
 QUEUE: Final = SEGMENTS * SEGMENT_FIELDS
 
-# `Mix.rings[part - legs]`: samples that the reactor gives or takes; sinks in stereo have two.
+# `Mix.rings[row - legs]`: samples that the reactor gives or takes; sinks in stereo have two.
 RING: Final = 32_768
 
 GAIN_TALKER: Final = 0
@@ -226,7 +230,7 @@ GAIN_NEXT: Final = 3
 GAIN_FIELDS: Final = 4
 UNITY: Final = 256
 
-# Rows of `Mix.work`.
+# Rows of `Scratch.work`.
 PLAIN: Final = 0
 OWN: Final = 1
 NARROW: Final = 2
@@ -237,7 +241,7 @@ SHARED_NARROW: Final = 6
 BLENDED: Final = 7
 WORKS: Final = 8
 
-# Places in `Mix.marks`.
+# Places in `Scratch.marks`.
 MIXED: Final = 0
 TICKS: Final = 1
 CURSOR: Final = 2
@@ -251,37 +255,50 @@ DIGITS: Final = 9
 MARKS: Final = 16
 
 
+# What belongs to a part beside its numbers; one row lies together in memory.
+STORE: Final = np.dtype(
+    [
+        ("slots", "i8", (SLOTS, SLOT_FIELDS)),
+        ("queue", "i8", (QUEUE,)),
+        ("noise", "i8", (NOISE_STATE,)),
+        ("detector", "f8", (DETECTOR_STATE,)),
+        ("states", "i4", (STATES,)),
+        ("past", "i4", (PAST_STATE,)),
+        ("samples", "i2", (SAMPLES,)),
+        ("octets", "u1", (OCTETS,)),
+    ],
+    align=True,
+)
+
+# What a thread writes to while it mixes, and its list of bridges that are mixed.
+SCRATCH: Final = np.dtype(
+    [
+        ("marks", "i8", (MARKS,)),
+        ("total", "i8", (FRAME,)),
+        ("gains", "i8", (GAINS, GAIN_FIELDS)),
+        ("mixed", "i8", (MOST_BRIDGES,)),
+        ("work", "i2", (WORKS, FIFO_SAMPLES)),
+        ("encoded", "u1", (2 * CODECS, SLOT_OCTETS)),
+    ],
+    align=True,
+)
+
+
 class Mix(NamedTuple):
-    """The matrix of one media thread; parts, octets, samples, slots, states, queues and rings are shared."""
+    """The matrix of one media thread; parts, stores and rings are shared, a row is of one thread at a time."""
 
     parts: Array
-    octets: Array
-    samples: Array
-    slots: Array
-    states: Array
-    detectors: Array
-    queues: Array
+    stores: Array
     rings: Array
     bridges: Array
-    taps: Array
-    mixed: Array
-    gains: Array
-    marks: Array
-    total: Array
-    work: Array
-    encoded: Array
+    scratch: Array
 
 
 class SharedMix(NamedTuple):
-    """What all media threads have in common: a part is of one thread at a time."""
+    """What all media threads have in common."""
 
     parts: Array
-    octets: Array
-    samples: Array
-    slots: Array
-    states: Array
-    detectors: Array
-    queues: Array
+    stores: Array
     rings: Array
 
 
@@ -289,14 +306,7 @@ def share_mix(legs: int) -> SharedMix:
     """Tables for so many legs beside SOURCES and SINKS; memory is taken when a row is first used."""
     parts = legs + SOURCES + SINKS
     shared = SharedMix(
-        np.zeros(parts, PART),
-        np.zeros((legs, OCTETS), np.uint8),
-        np.zeros((parts, SAMPLES), np.int16),
-        np.zeros((legs, SLOTS, SLOT_FIELDS), np.int64),
-        np.zeros((legs, STATES), np.int32),
-        np.zeros((legs, DETECTOR_STATE), np.int64),
-        np.zeros((legs + SOURCES, QUEUE), np.int64),
-        np.zeros((SOURCES + SINKS, 2 * RING), np.int16),
+        np.zeros(parts, PART), np.zeros(parts, STORE), np.zeros((SOURCES + SINKS, 2 * RING), np.int16)
     )
     shared.parts["bridge"] = -1
     shared.parts["gains"] = -1
@@ -305,22 +315,12 @@ def share_mix(legs: int) -> SharedMix:
 
 def mix_tables(shared: SharedMix) -> Mix:
     """The matrix of one thread."""
-    legs = shared.octets.shape[0]
-    bridges = legs + 64
-    mix = Mix(
-        *shared,
-        np.zeros(bridges, BRIDGE_ROW),
-        np.zeros((bridges, 2 * TAPS_ROOM), np.int16),
-        np.zeros(bridges, np.int64),
-        np.zeros((GAINS, GAIN_FIELDS), np.int64),
-        np.zeros(MARKS, np.int64),
-        np.zeros(FRAME, np.int64),
-        np.zeros((WORKS, FIFO_SAMPLES), np.int16),
-        np.zeros((2 * CODECS, SLOT_OCTETS), np.uint8),
-    )
-    mix.gains[:, GAIN_NEXT] = np.arange(1, GAINS + 1)
-    mix.gains[-1, GAIN_NEXT] = -1
-    mix.marks[LEGS] = legs
+    legs = shared.parts.shape[0] - SOURCES - SINKS
+    mix = Mix(*shared, np.zeros(min(legs + 64, MOST_BRIDGES), BRIDGE_ROW), np.zeros(1, SCRATCH))
+    scratch = mix.scratch[0]
+    scratch["gains"][:, GAIN_NEXT] = np.arange(1, GAINS + 1)
+    scratch["gains"][-1, GAIN_NEXT] = -1
+    scratch["marks"][LEGS] = legs
     return mix
 
 

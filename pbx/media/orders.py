@@ -167,11 +167,11 @@ def configure(tables: Tables, mix: Mix, row: int, command: Any, now: int) -> Non
     for payload_type in range(PAYLOAD_TYPES):
         tables.payload_map[row, payload_type] = command.payload_map[payload_type]
         tables.clock_rates[row, payload_type] = command.clock_rates[payload_type]
-        mix.octets[row, DECODE + payload_type] = command.decode[payload_type]
+        mix.stores[row].octets[DECODE + payload_type] = command.decode[payload_type]
     part = mix.parts[row]
     part.audio = command.audio
     if part.codec_out != command.codec:
-        g722_reset(mix.states[row, ENCODER : ENCODER + G722_STATE])
+        g722_reset(mix.stores[row].states[ENCODER : ENCODER + G722_STATE])
         part.plain = 0
     part.codec_out = command.codec
     part.type_out = command.payload_type
@@ -229,10 +229,10 @@ def queue_digit(mix: Mix, row: int, code: int, duration_ms: int) -> None:
     part = mix.parts[row]
     if part.digit_tail - part.digit_head < DIGITS_WAITING:
         place = 2 * (part.digit_tail % DIGITS_WAITING)
-        mix.queues[row, place] = code
-        mix.queues[row, place + 1] = duration_ms
+        mix.stores[row].queue[place] = code
+        mix.stores[row].queue[place + 1] = duration_ms
         part.digit_tail += 1
-        mix.marks[DIGITS] = 1
+        mix.scratch[0].marks[DIGITS] = 1
 
 
 @compiled

@@ -93,8 +93,8 @@ def send_frame(tables: Tables, mix: Mix, row: int, payload: Array, size: int, cl
     part = mix.parts[row]
     out = tables.legs[row]
     step = clock * FRAME_MS // 1000
-    passed = mix.marks[TICKS] - part.sent_tick
-    part.sent_tick = mix.marks[TICKS]
+    passed = mix.scratch[0].marks[TICKS] - part.sent_tick
+    part.sent_tick = mix.scratch[0].marks[TICKS]
     part.frames += 1
     begin(out)
     if attach_stream(out, clock, now):
@@ -111,7 +111,7 @@ def send_frame(tables: Tables, mix: Mix, row: int, payload: Array, size: int, cl
         emit_next(tables, row, payload, size, part.type_out, part.mark != 0, step)
         part.mark = 0
     else:
-        waiting = mix.octets[row, OUTGOING : OUTGOING + OUTGOING_OCTETS]
+        waiting = mix.stores[row].octets[OUTGOING : OUTGOING + OUTGOING_OCTETS]
         for at in range(size):
             waiting[part.outgoing + at] = payload[at]
         part.outgoing += size
@@ -140,7 +140,7 @@ def begin_digit(tables: Tables, mix: Mix, row: int, now: int) -> None:
     """Take the next digit of the queue: its timestamp is when it begins (RFC 4733 §2.2.1)."""
     part = mix.parts[row]
     out = tables.legs[row]
-    queue = mix.queues[row]
+    queue = mix.stores[row].queue
     place = 2 * (part.digit_head % DIGITS_WAITING)
     clock = 0 | tables.clock_rates[row, part.event_type]
     part.digit_rate = clock if clock > 0 else 8000
@@ -190,7 +190,7 @@ def send_digits(tables: Tables, mix: Mix, row: int, now: int) -> bool:
             part.digit_elapsed = part.digit_duration
             part.digit_state = ENDING
     ending = part.digit_state >= ENDING
-    payload = mix.encoded[0]
+    payload = mix.scratch[0].encoded[0]
     payload[0] = part.digit_code
     payload[1] = EVENT_VOLUME | (0x80 if ending else 0)
     payload[2] = part.digit_elapsed >> 8
@@ -215,4 +215,4 @@ def send_all_digits(tables: Tables, mix: Mix, legs: int, now: int) -> None:
         row = tables.active[at]
         if mix.parts[row].digit_state != NO_DIGIT or mix.parts[row].digit_head != mix.parts[row].digit_tail:
             busy += 1 if send_digits(tables, mix, row, now) else 0
-    mix.marks[DIGITS] = busy
+    mix.scratch[0].marks[DIGITS] = busy

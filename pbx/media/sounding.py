@@ -46,14 +46,14 @@ def next_sample_rate(mix: Mix, row: int) -> int:
     part = mix.parts[row]
     if part.source_kind == FEED:
         return int(part.rate)
-    return int(mix.queues[row, part.segment * SEGMENT_FIELDS + 2])
+    return int(mix.stores[row].queue[part.segment * SEGMENT_FIELDS + 2])
 
 
 @compiled
 def read_player(tables: Tables, mix: Mix, row: int, out: Array, count: int) -> int:
     """So many samples of the sounds of a player; fewer where the rate changes, none behind the last."""
     part = mix.parts[row]
-    queue = mix.queues[row]
+    queue = mix.stores[row].queue
     done = 0
     rate = next_sample_rate(mix, row)
     while done < count and part.ended == 0:
@@ -85,7 +85,7 @@ def read_player(tables: Tables, mix: Mix, row: int, out: Array, count: int) -> i
 def read_feed(mix: Mix, row: int, out: Array, count: int) -> int:
     """So many samples of what was fed, as far as there are any."""
     part = mix.parts[row]
-    ring = mix.rings[row - mix.marks[LEGS]]
+    ring = mix.rings[row - mix.scratch[0].marks[LEGS]]
     some = min(count, part.head - part.tail)
     fence()
     for at in range(some):
@@ -107,7 +107,7 @@ def read_source(tables: Tables, mix: Mix, row: int, out: Array, count: int) -> i
 def pull_source(tables: Tables, mix: Mix, row: int, rate: int) -> None:
     """A source's frame of this tick into `Mix.samples[row]`, at the rate of the bridge."""
     part = mix.parts[row]
-    samples = mix.samples[row]
+    samples = mix.stores[row].samples
     size = rate * FRAME_MS // 1000
     done = 0
     while done < size:
@@ -116,17 +116,17 @@ def pull_source(tables: Tables, mix: Mix, row: int, rate: int) -> None:
         if own == rate:
             count = read_source(tables, mix, row, samples[done:size], missing)
         elif own < rate:
-            raw = mix.work[NARROW]
+            raw = mix.scratch[0].work[NARROW]
             count = read_source(tables, mix, row, raw, (missing + 1) // 2)
-            count = min(missing, up2(samples[UP_TAPS : UP_TAPS + TAPS_ROOM], raw[:count], mix.work[RESAMPLED]))
+            count = min(missing, up2(samples[UP_TAPS : UP_TAPS + TAPS_ROOM], raw[:count], mix.scratch[0].work[RESAMPLED]))
             for at in range(count):
-                samples[done + at] = mix.work[RESAMPLED, at]
+                samples[done + at] = mix.scratch[0].work[RESAMPLED, at]
         else:
-            raw = mix.work[BLENDED]
+            raw = mix.scratch[0].work[BLENDED]
             count = read_source(tables, mix, row, raw, 2 * missing) // 2 * 2
-            count = down2(samples[DOWN_TAPS : DOWN_TAPS + TAPS_ROOM], raw[:count], mix.work[RESAMPLED])
+            count = down2(samples[DOWN_TAPS : DOWN_TAPS + TAPS_ROOM], raw[:count], mix.scratch[0].work[RESAMPLED])
             for at in range(count):
-                samples[done + at] = mix.work[RESAMPLED, at]
+                samples[done + at] = mix.scratch[0].work[RESAMPLED, at]
         if count == 0:
             break
         done += count
@@ -142,17 +142,17 @@ def pull_source(tables: Tables, mix: Mix, row: int, rate: int) -> None:
 def write_ring(mix: Mix, row: int, side: int, frame: Array, rate: int, ahead: int) -> int:
     """Put a frame at the rate of a bridge into one side of a sink's ring, at the sink's rate; how many."""
     part = mix.parts[row]
-    samples = mix.samples[row]
+    samples = mix.stores[row].samples
     taps = UP_TAPS + side * TAPS_ROOM
     source = frame
     count = frame.shape[0]
     if part.rate > rate:
-        count = up2(samples[taps : taps + TAPS_ROOM], frame, mix.work[RESAMPLED])
-        source = mix.work[RESAMPLED, :count]
+        count = up2(samples[taps : taps + TAPS_ROOM], frame, mix.scratch[0].work[RESAMPLED])
+        source = mix.scratch[0].work[RESAMPLED, :count]
     elif part.rate < rate:
-        count = down2(samples[taps : taps + TAPS_ROOM], frame, mix.work[RESAMPLED])
-        source = mix.work[RESAMPLED, :count]
-    ring = mix.rings[row - mix.marks[LEGS]]
+        count = down2(samples[taps : taps + TAPS_ROOM], frame, mix.scratch[0].work[RESAMPLED])
+        source = mix.scratch[0].work[RESAMPLED, :count]
+    ring = mix.rings[row - mix.scratch[0].marks[LEGS]]
     for at in range(count):
         ring[side * RING + (ahead + at) % RING] = source[at]
     return count
@@ -161,12 +161,12 @@ def write_ring(mix: Mix, row: int, side: int, frame: Array, rate: int, ahead: in
 @compiled
 def copy_side(mix: Mix, member: int, bridge: int, size: int) -> None:
     """The frame of a leg into `Mix.work[BLENDED]`: silence when it is not in this bridge or muted."""
-    out = mix.work[BLENDED]
+    out = mix.scratch[0].work[BLENDED]
     if member >= 0:
         part = mix.parts[member]
         if part.bridge == bridge and part.muted == 0 and part.silent == 0:
             for at in range(size):
-                out[at] = mix.samples[member, at]
+                out[at] = mix.stores[member].samples[at]
             return
     for at in range(size):
         out[at] = 0
@@ -181,7 +181,7 @@ def collect(mix: Mix, row: int, number: int, signal: Array, rate: int) -> None:
     if part.head - part.tail + need > RING:
         part.overruns += need
         return
-    side = mix.work[BLENDED, :size]
+    side = mix.scratch[0].work[BLENDED, :size]
     if part.sink_kind == MIX:
         count = write_ring(mix, row, 0, signal, rate, part.head)
     else:
