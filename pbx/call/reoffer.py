@@ -8,6 +8,7 @@ Without a codec that the other leg speaks an offer is refused with 488, and the 
 
 from collections.abc import Sequence
 
+from pbx.call.codecs import can_mix, mixable
 from pbx.call.leg import Leg
 from pbx.errors import PeerError
 from pbx.sdp.description import Description, Media, parse
@@ -29,8 +30,13 @@ class OfferRelay:
         self._asker: Leg | None = None
         self._offered: Description | None = None
 
-    def offered(self, leg: Leg, other: Leg | None, body: bytes | None, now: float) -> Steps:
-        """`leg` made an offer, or asked for ours (`body` None); `other` is None for an echo."""
+    def offered(
+        self, leg: Leg, other: Leg | None, body: bytes | None, now: float, *, here: bool = False
+    ) -> Steps:
+        """`leg` made an offer, or asked for ours (`body` None); `other` is None when it talks with us.
+
+        With `here` the other leg is not asked about a hold, and its own hold says nothing about this leg.
+        """
         audio = leg.audio
         if audio.sent is None or audio.received is None:
             return _refuse(leg, 488, now)
@@ -47,8 +53,8 @@ class OfferRelay:
                 direction = stated(stream)
             if not (audio.disables(description) if stream is None else _fits(stream, leg, other)):
                 return _refuse(leg, 488, now)
-            if other is None or other.audio.disabled or direction == audio.their_direction:
-                return self._answer(leg, other, description, now)
+            if here or other is None or other.audio.disabled or direction == audio.their_direction:
+                return self._answer(leg, other, description, now, here=here)
         except PeerError as fault:
             return _refuse(leg, fault.status, now)
         if self._asker is not None or not other.session.may_offer or other.audio.sent is None:
@@ -92,14 +98,16 @@ class OfferRelay:
         self._asker = self._offered = None
         return taken
 
-    def _answer(self, leg: Leg, other: Leg | None, offered: Description, now: float) -> Steps:
+    def _answer(
+        self, leg: Leg, other: Leg | None, offered: Description, now: float, *, here: bool = False
+    ) -> Steps:
         audio = leg.audio
         far = None if other is None else other.audio.agreed
         formats = None if audio.agreed is None else audio.agreed.formats
         if first_audio(offered) is None:
             body = audio.answer_disabling(offered)
         else:
-            body = audio.answer(offered, formats, far)
+            body = audio.answer(offered, formats, None if here else far)
         _connect(leg, other)
         return [(leg, leg.session.answer(body, now))]
 
@@ -111,9 +119,16 @@ def _connect(leg: Leg, other: Leg | None) -> None:
 
 
 def _fits(stream: Media, leg: Leg, other: Leg | None) -> bool:
-    """Whether the offered stream still has the codec that is in use at the far side of the bridge."""
-    agreed = leg.audio.agreed if other is None else other.audio.agreed
-    return agreed is not None and counterpart(agreed.codec, stream.formats) is not None
+    """Whether the offered stream still has the codec in use at the far side of the bridge, or one we mix."""
+    own = leg.audio.agreed
+    agreed = own if other is None else other.audio.agreed
+    if agreed is None or own is None:
+        return False
+    if counterpart(agreed.codec, stream.formats) is not None:
+        return True
+    if other is not None and (not can_mix(agreed) or counterpart(agreed.codec, own.formats) is not None):
+        return False
+    return any(mixable(known) and counterpart(known, stream.formats) is not None for known in own.formats)
 
 
 def _refuse(leg: Leg, status: int, now: float) -> Steps:

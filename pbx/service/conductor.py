@@ -9,6 +9,7 @@ from twisted.python.failure import Failure
 
 from pbx.call.call import Call
 from pbx.call.plan import Plan, Refuse
+from pbx.media.values import DigitHeard, SourceEnded
 from pbx.metrics.metrics import Metrics
 from pbx.registrar.binding import BindingEvent
 from pbx.service.router import Router
@@ -78,6 +79,13 @@ class Conductor:
         """Do what is due."""
         return self._guarded(lambda: self._switch.handle_timer(now), now)
 
+    # -- the media plane's side ------------------------------------------------------------------------------
+
+    def media_happened(self, event: SourceEnded | DigitHeard) -> None:
+        """A sound is over, or a key was pressed."""
+        now = self._clock()
+        self._send(self._guarded(lambda: self._switch.media_happened(event, now), now))
+
     # -- the operator's side ---------------------------------------------------------------------------------
 
     def hang_up(self, call_id: str) -> None:
@@ -106,8 +114,9 @@ class Conductor:
                     sent.append(output)
                 case RouteNeeded(call, routed):
                     self._ask(call, self._router.route(call, routed, self._clock), now, sent)
-                case OutcomeNeeded(call, outcome, status):
-                    self._ask(call, self._router.follow(call, outcome, status, self._clock), now, sent)
+                case OutcomeNeeded(call, outcome, status, digits):
+                    follows = self._router.follow(call, outcome, status, self._clock, digits)
+                    self._ask(call, follows, now, sent)
                 case CallEnded(call):
                     self._router.forget(call)
                 case BindingsChanged(events):

@@ -196,6 +196,7 @@ class TestRefusals:
         house.assert_nothing_left()
 
     def test_nothing_in_common_is_488(self, house: House, alice: Phone, bob: Phone) -> None:
+        house.settings(transcode=False)
         call = alice.invite("1002")
         bob.answer_last(200, body=bob.sdp(formats=(9,)))
         assert alice.responses()[-1] == 488
@@ -719,3 +720,76 @@ def test_a_large_invite_goes_by_tcp_and_falls_back_to_udp() -> None:
     assert isinstance(bob.heard[-1].message, Request)
     bob.answer_last(200, body=bob.sdp())
     assert alice.responses()[-1] == 200
+
+
+class TestHunting:
+    """One target after another, each with its ring time, until one answers or says stop."""
+
+    @pytest.fixture
+    def carol(self, house: House) -> Phone:
+        phone = Phone(house, "1003", "192.0.2.13", rtp_port=43000)
+        phone.register()
+        return phone
+
+    def hunt(self, house: House, alice: Phone, *stop: int | str) -> Dialogue:
+        house.hold_decisions = True
+        call = alice.invite("650")
+        (ours,) = house.switch.calls.values()
+        first, second = house.connect_to("1002"), house.connect_to("1003")
+        house.hold_decisions = False
+        house.decide(
+            ours,
+            replace(first, groups=[*first.groups, *second.groups], rings_s=[5, 7], stop=frozenset(stop)),
+        )
+        return call
+
+    def test_each_has_its_ring_time(self, house: House, alice: Phone, bob: Phone, carol: Phone) -> None:
+        call = self.hunt(house, alice)
+        bob.answer_last(180)
+        house.advance(4.9)
+        assert carol.methods() == []
+        house.advance(0.1)
+        bob.answer_last(200, "CANCEL")
+        bob.answer(bob.requests("INVITE")[-1], 487)
+        assert carol.methods() == ["INVITE"]
+        carol.answer_last(180)
+        house.advance(6.9)
+        assert alice.responses()[-1] == 180
+        house.advance(0.1)
+        carol.answer_last(200, "CANCEL")
+        carol.answer(carol.requests("INVITE")[-1], 487)
+        assert alice.responses()[-1] == 480
+        call.acknowledge_refusal()
+        house.assert_nothing_left()
+
+    @pytest.mark.parametrize("stop", [486, "busy"])
+    def test_a_stop_code_ends_it(
+        self, house: House, alice: Phone, bob: Phone, carol: Phone, stop: int | str
+    ) -> None:
+        call = self.hunt(house, alice, stop, 603)
+        bob.answer_last(486)
+        assert carol.methods() == []
+        assert alice.responses()[-1] == 486
+        call.acknowledge_refusal()
+        house.assert_nothing_left()
+
+    def test_another_code_does_not(self, house: House, alice: Phone, bob: Phone, carol: Phone) -> None:
+        call = self.hunt(house, alice, 486)
+        bob.answer_last(480)
+        carol.answer_last(200, body=carol.sdp())
+        assert alice.responses()[-1] == 200
+        call.ack()
+        call.bye()
+        carol.answer_last(200, "BYE")
+        house.assert_nothing_left()
+
+    def test_no_answer_can_stop_it_too(self, house: House, alice: Phone, bob: Phone, carol: Phone) -> None:
+        call = self.hunt(house, alice, "no-answer")
+        bob.answer_last(180)
+        house.advance(5)
+        assert carol.methods() == []
+        bob.answer_last(200, "CANCEL")
+        bob.answer(bob.requests("INVITE")[-1], 487)
+        assert alice.responses()[-1] == 480
+        call.acknowledge_refusal()
+        house.assert_nothing_left()
