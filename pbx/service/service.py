@@ -184,7 +184,13 @@ class Service:
         self.plugins = PluginLife(reactor, plugins, self.metrics, self.router.used)
         self._reloading = DeferredLock()
         self.conductor = Conductor(
-            self.switch, self.router, self.metrics, clock.now, self.endpoint.carry_out, self._bindings_changed
+            self.switch,
+            self.router,
+            self.metrics,
+            clock.now,
+            self.endpoint.carry_out,
+            self._bindings_changed,
+            self.media.hold,
         )
         self.reports = Reports(
             settings.domain, self.switch, self.router, self.conductor, self.media, self.endpoint, clock
