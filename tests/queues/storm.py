@@ -68,9 +68,7 @@ class Storm:
         self.ended = 0
         self.settings = tuple(self._queue(name) for name in ("support", "sales", "billing"))
         self.agents = {agent: AgentSettings(max_calls=self.random.choice((1, 1, 2))) for agent in AGENTS}
-        self.queues = Queues(
-            self.settings, self.random.randrange, agents=self.agents, strategies=STRATEGIES
-        )
+        self.queues = Queues(self.settings, self.random.randrange, agents=self.agents, strategies=STRATEGIES)
 
     def _queue(self, name: str) -> QueueSettings:
         random = self.random
@@ -78,7 +76,11 @@ class Storm:
         return QueueSettings(
             name,
             tuple(
-                Member(agent, random.choice((0, 0, 1)), {"dutch": random.randint(1, 9)} if random.random() < 0.5 else {})
+                Member(
+                    agent,
+                    random.choice((0, 0, 1)),
+                    {"dutch": random.randint(1, 9)} if random.random() < 0.5 else {},
+                )
                 for agent in chosen
             ),
             strategy=random.choice(NAMES),
