@@ -16,8 +16,9 @@ class Recordings:
         self._media = media
 
     def begin(self, sink: SinkId, recording: Recording, call_id: str) -> None:
-        """Nothing is written by this version: the log says so, and the call goes on."""
-        log.error("call %s is not recorded as %s: no recorder", call_id, recording.name)
+        """Nothing can be written yet: the sink is given back, the log says so, and the call goes on."""
+        self._media.close_sink(sink)
+        log.error("call %s is not recorded as %s: there is no recorder", call_id, recording.name)
 
     def end(self, sink: SinkId) -> None:
         """The sink is given back."""

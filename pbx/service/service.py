@@ -130,7 +130,7 @@ class Service:
             relay=settings.media.relay,
             progress=progress,
         )
-        # The plane learns to mix; until then what it cannot do costs the call that asks for it.
+        # The plane relays and does not mix: plans that need more are refused with the dialplan.
         media = cast("Media", self.media)
         limits = settings.registrar
         self.registrar = Registrar(
@@ -179,6 +179,7 @@ class Service:
                 POLICIES[settings.policy.final_codes],
                 DEFAULT_FORMATS,
                 settings.codecs,
+                transcode=False,
             ),
             ids=ids,
             observer=Counting(self.metrics),
