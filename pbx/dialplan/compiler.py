@@ -12,13 +12,14 @@ from pbx.dialplan.cases import compile_cases
 from pbx.dialplan.chain import Chain, Link
 from pbx.dialplan.generation import Entry, Generation
 from pbx.dialplan.lists import compile_lists
+from pbx.dialplan.queues import check_overflows, compile_queues
 from pbx.dialplan.schema import DialplanFile, EntryShape
 from pbx.dialplan.scope import Build, KnownNames, Scope, variables_in
 from pbx.dialplan.steps import compile_step
 from pbx.documents import Document, load, nearest, shown, validate
 from pbx.errors import DocumentError, Problem
 
-NOT_YET = ("include", "menus", "queues")
+NOT_YET = ("menus",)
 """Top-level keys that dialplans may come to use and this version does not read."""
 
 _NAME = re.compile(r"[\w][\w .-]{0,63}")
@@ -76,13 +77,25 @@ def _compile(build: Build, number: int) -> Generation | None:
     build.emergency = frozenset(shape.emergency) if shape is not None else frozenset()
     build.lists = compile_lists(value.get("lists"), document, build.directory, problems)
     build.calendars = compile_calendars(value.get("calendars"), document, zone, problems)
+    build.queues = compile_queues(build, value.get("queues"))
+    check_overflows(build)
     entries = _entries(build, value.get("entry"))
     chains = _chains(build, raw_chains)
     cases = compile_cases(build, value.get("tests"), zone)
     if shape is None:
         return None
     return Generation(
-        number, document.name, zone, entries, chains, build.known, build.lists, build.calendars, cases
+        number,
+        document.name,
+        zone,
+        entries,
+        chains,
+        build.known,
+        build.lists,
+        build.calendars,
+        cases,
+        build.menus,
+        build.queues,
     )
 
 

@@ -1,7 +1,7 @@
 """Running the `tests:` of a dialplan: the tree of real calls decides, outcomes are given, nothing waits."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pbx.call.causes import STATUS_OF_OUTCOME
@@ -141,7 +141,7 @@ class _Run:
             following = decide_now(self._generation.after(verdict, outcome))
             if following is None:
                 decision = Reject(STATUS_OF_OUTCOME[outcome], f"nothing follows {outcome}")
-                trial.verdicts.append(Verdict(decision, (), verdict.call, verdict.generation))
+                trial.verdicts.append(replace(verdict, decision=decision, path=()))
                 break
             verdict, decision = following, following.decision
             self._note(following)

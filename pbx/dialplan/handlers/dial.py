@@ -1,15 +1,17 @@
 """`dial: user/1001`: call one or many targets, and say what follows when nobody answers."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, WithJsonSchema
 
+from pbx.call.causes import DialOutcome
 from pbx.dialplan.call import Call
-from pbx.dialplan.decisions import Decision, Dial, Mode, Outcome, Reject
+from pbx.dialplan.decisions import Decision, Dial, Mode, Reject
 from pbx.dialplan.handler import Ending
 from pbx.dialplan.one_or_many import OneOrMany
 from pbx.dialplan.scope import Scope
-from pbx.dialplan.steps import compile_step
+from pbx.dialplan.steps import compile_endings
 from pbx.dialplan.uris import TargetTemplate, compile_target
 from pbx.documents import Duration
 
@@ -37,7 +39,7 @@ class DialHandler(Ending):
             "parallel",
             description="parallel: all ring at once, the first to answer wins; in-turn: one by one.",
         )
-        on: dict[Outcome, Annotated[Any, WithJsonSchema({"$comment": "ending"})]] = Field(
+        on: dict[DialOutcome, Annotated[Any, WithJsonSchema({"$comment": "ending"})]] = Field(
             default_factory=dict,
             description="What follows an outcome: busy, no-answer, unavailable, rejected, failed, timeout. "
             "An outcome that is not here ends the call with its code.",
@@ -50,18 +52,17 @@ class DialHandler(Ending):
         options = self.options
         found = (compile_target(text, scope, "targets", i) for i, text in enumerate(options.targets))
         self._templates: tuple[TargetTemplate, ...] = tuple(each for each in found if each is not None)
-        self._on: dict[Outcome, Ending] = {}
-        for outcome, step in options.on.items():
-            why = f"{self.why}, on {outcome}"
-            ending = compile_step(scope.at("on", outcome), step, endings=True, rule=self.rule, why=why)
-            if isinstance(ending, Ending):
-                self._on[outcome] = ending
+        self._on = compile_endings(options.on, scope, "on", why=self.why, rule=self.rule)
         constants = tuple(each.constant for each in self._templates if each.constant is not None)
         self._constant: Dial | None = None
         if not self._on and len(constants) == len(self._templates):
             self._constant = Dial(
                 constants, ring=options.ring, mode=options.mode, reason=self.why, rule=self.rule
             )
+
+    def endings(self) -> Iterable[Ending]:
+        """What may follow."""
+        return self._on.values()
 
     def decide(self, call: Call) -> Decision:
         """Dial the targets that `call` leads to."""
