@@ -147,6 +147,11 @@ class Generations:
         return self.first if self._router is None else self._router.generation
 
     @property
+    def history(self) -> Sequence[int]:
+        """The numbers that were live, the present one last."""
+        return self._kept.history
+
+    @property
     def kept(self) -> Sequence[KeptGeneration]:
         """The generations that can be gone back to, the oldest first; the live one among them."""
         return sorted(self._kept.generations.values(), key=lambda each: each.number)

@@ -51,6 +51,14 @@ class CallBook:
         if self._ledger is not None:
             self._ledger.record(Entry(record, decided, generation, self._clock.wall().timestamp()))
 
+    def cut_short(self, switch: Switch) -> None:
+        """The service stops: calls that have not ended by then end here, for all that the book can say."""
+        for call in list(switch.calls.values()):
+            record = call.record
+            record.ended_at = self._clock.now()
+            generation, decided = self._router.forget(call)
+            self.ended(record, generation, decided)
+
     def routing(self, name: str, switch: Switch) -> tuple[CallRow, Mapping[str, Any], bool] | None:
         """A call with this id, or with a leg of this Call-ID, how it was routed, and whether it goes on.
 

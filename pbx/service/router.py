@@ -37,7 +37,7 @@ class Router:
         generation = self.generation
         self._asked[generation.number] += 1
         try:
-            verdict = await generation.decide(routed)
+            verdict = await generation.decide(routed, stopwatch=now)
         finally:
             self._asked[generation.number] -= 1
             if not self._asked[generation.number]:
@@ -51,7 +51,7 @@ class Router:
         following = None
         if known is not None:
             generation, verdict = known
-            following = await generation.after(verdict, outcome)
+            following = await generation.after(verdict, outcome, stopwatch=now)
             self._note(call, Decided(following, outcome))
             if following is not None:
                 return await self._plan(call, generation, following, now)

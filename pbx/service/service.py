@@ -15,10 +15,12 @@ from twisted.internet.threads import deferToThreadPool
 from zope.interface import implementer
 
 from pbx.api.app import create_app
+from pbx.api.dialplans import add_dialplans
 from pbx.api.models import ListenerReport
 from pbx.api.server import HttpServer
 from pbx.call.causes import POLICIES
 from pbx.call.settings import DEFAULT_FORMATS, CallSettings
+from pbx.config.candidates import load_candidate
 from pbx.config.settings import Settings
 from pbx.config.settings import User as UserSettings
 from pbx.dialplan.plugins import Plugins
@@ -37,6 +39,7 @@ from pbx.service.clock import Clock
 from pbx.service.conductor import Conductor
 from pbx.service.counting import Counting
 from pbx.service.destinations import DEFAULT_PORT, Destinations
+from pbx.service.dialplans import Dialplans
 from pbx.service.generations import Change, Generations, Loader, T
 from pbx.service.ledger import CallBook
 from pbx.service.network import OwnAddress
@@ -44,6 +47,7 @@ from pbx.service.plugins import PluginLife
 from pbx.service.reports import VERSION, Reports
 from pbx.service.router import Router
 from pbx.service.screening import DIALOG_ALLOW, PRODUCT
+from pbx.service.shadow import Shadowing
 from pbx.service.switch import Switch
 from pbx.service.watching import Watcher
 from pbx.sip.authentication import Authenticator
@@ -190,6 +194,14 @@ class Service:
         plugins = settings.known.plugins or Plugins()
         self.plugins = PluginLife(reactor, plugins, self.metrics, self.router.used)
         self.book = CallBook(settings, reactor, self.router, clock)
+        self.shadowing = Shadowing(
+            lambda file: load_candidate(file, settings.known),
+            self.router,
+            self._in_thread,
+            reactor.callLater,
+            lambda: clock.wall().timestamp(),
+        )
+        self.dialplans = Dialplans(self.generations, self.book, self.switch, self.shadowing)
         self.conductor = Conductor(
             self.switch,
             self.router,
@@ -205,6 +217,7 @@ class Service:
         self.reports.observe(self.metrics)
         self.book.observe(self.metrics)
         self.generations.observe(self.metrics)
+        self.shadowing.observe(self.metrics)
         self._journal: BindingJournal | None = None
         self._store: Store | None = None
         self._servers: list[HttpServer] = []
@@ -245,6 +258,8 @@ class Service:
         control = settings.directories.state / CONTROL_SOCKET
         page = create_app(self.reports, self.metrics, None, version=VERSION, hosts=hosts)
         full = create_app(self.reports, self.metrics, self.reports, version=VERSION, hosts=hosts)
+        add_dialplans(page, self.dialplans)
+        add_dialplans(full, self.dialplans, self.dialplans)
         servers = [HttpServer(full, path=control)]
         servers += [
             HttpServer(page, host=listener.host, port=listener.port)
@@ -293,8 +308,10 @@ class Service:
     async def stop(self) -> None:
         """Close everything, in the order that lets nothing be asked of what is closed."""
         self._resolver.stop()
+        self.book.cut_short(self.switch)
         if self._watcher is not None:
             self._watcher.stop()
+        self.shadowing.end()
         try:
             servers, self._servers = self._servers, []
             for server in servers:

@@ -6,11 +6,14 @@ messages are handled.
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from pbx.call.record import CallRecord, LegTotals
+from pbx.dialplan.answers import answer_json, answers_of
+from pbx.dialplan.decisions import Dial, Queue, Reject
 from pbx.dialplan.generation import Verdict
+from pbx.dialplan.words import said
 from pbx.rtp.quality import estimate
 from pbx.store.database import Store
 from pbx.store.entries import Decided, Entry
@@ -148,19 +151,53 @@ def _mos(codec: str | None, expected: int, lost: int | None, round_trip_ms: floa
     return None if quality is None else round(quality.mos, 2)
 
 
+def in_words(verdict: Verdict) -> str:
+    """What a verdict comes to, in words that are the same exactly when the call goes the same way.
+
+    What would follow an outcome is left out: what did follow is a verdict of its own.
+    """
+    decision = verdict.decision
+    if isinstance(decision, Dial | Queue) and decision.on:
+        decision = replace(decision, on={})
+    words = said(decision)
+    if isinstance(decision, Reject) and decision.retry_after is not None:
+        words += f", again after {decision.retry_after} s"
+    if isinstance(decision, Dial | Queue):
+        call = verdict.call
+        shown = call.shown
+        if shown is not None:
+            words += f" as {'nobody' if shown.hidden else f'{shown.name} {shown.number}'.strip()}"
+        if call.record is not None:
+            words += f", recorded ({call.record.what})"
+        if call.sent_headers:
+            words += ", with " + ", ".join(f"{name}: {value}" for name, value in call.sent_headers)
+    return words
+
+
 def routing_of(decided: Iterable[Decided], recorded: Recorded) -> dict[str, Any]:
-    """How a call was routed, as plain values: {"version", "decided": [{"outcome", "digits", "verdict"}]}."""
+    """How a call was routed, as plain values: {"version", "decided": [{…}]}.
+
+    Each decision has `outcome` (empty for the first) and `digits`, and of what was decided `words`, `verdict`
+    (what `recorded` makes of it) and `answers` (of plugins and web services, by what they were asked); or
+    nulls when the dialplan says nothing about the outcome.
+    """
     return {
         "version": ROUTING_VERSION,
         "decided": [
             {
                 "outcome": each.outcome,
                 "digits": each.digits,
+                "words": None if each.verdict is None else in_words(each.verdict),
                 "verdict": None if each.verdict is None else recorded(each.verdict),
+                "answers": {} if each.verdict is None else _answers(each.verdict),
             }
             for each in decided
         ],
     }
+
+
+def _answers(verdict: Verdict) -> dict[str, Any]:
+    return {question: answer_json(answer) for question, answer in answers_of(verdict.path).items()}
 
 
 def write_calls(store: Store, entries: Iterable[Entry], recorded: Recorded) -> int:
@@ -246,7 +283,8 @@ def routings_since(store: Store, epoch: float) -> Iterator[tuple[str, float, dic
 def _call_row(store: Store, row: Sequence[Any]) -> CallRow:
     number, *values = row
     legs = tuple(LegRow(*cast("Any", leg)) for leg in store.query(_SELECT_LEGS, number))
-    return CallRow(*values, legs=legs)
+    fields: dict[str, Any] = dict(zip(_CALL, values, strict=True))
+    return CallRow(**fields, legs=legs)
 
 
 def _routing(store: Store, number: object) -> dict[str, Any]:

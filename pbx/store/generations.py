@@ -162,7 +162,7 @@ class GenerationStore:
                 raise ValueError(f"it has version {value['version']}")
             kept = [_kept(each) for each in value["generations"]]
             history, following = [int(each) for each in value["history"]], int(value["next"])
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return
         except (OSError, ValueError, KeyError, TypeError) as error:
             self.complaint = f"{self._index} cannot be read, so nothing can be rolled back to: {error}"
