@@ -121,8 +121,8 @@ def _lines(classes: Iterable[_Class], unknown: Counter[str]) -> Iterable[str]:
     for each in classes:
         after = f", after {each.after}" if each.after else ""
         at = datetime.fromtimestamp(each.epoch, UTC).astimezone()
-        calls = f"{each.calls} call{'' if each.calls == 1 else 's'}"
-        yield f"{calls} from {each.source}{after}: {each.was} → {each.would_be}"
+        many = f"{each.calls} call{'' if each.calls == 1 else 's'}"
+        yield f"{many} from {each.source}{after}: {each.was} → {each.would_be}"
         whose = f"from {each.caller or 'nobody'} to {each.called}"
         yield f"    such as {each.witness} {whose}, {at:%Y-%m-%d %H:%M:%S}"
     for question, calls in unknown.most_common(_NAMED):
