@@ -1,8 +1,10 @@
 """The audio side of a leg: its media row, and what its SDP has come to (RFC 3264)."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
+from pbx.call.codecs import added, answerable, can_mix, leg_audio
 from pbx.call.media import Media
 from pbx.errors import MisuseError
 from pbx.media.values import LegId, LegStatistics
@@ -10,7 +12,7 @@ from pbx.sdp.address import UNSPECIFIED
 from pbx.sdp.description import Description
 from pbx.sdp.direction import Direction
 from pbx.sdp.errors import NothingFits
-from pbx.sdp.formats import Format
+from pbx.sdp.formats import Format, counterpart
 from pbx.sdp.negotiation import (
     Agreed,
     LocalMedia,
@@ -79,10 +81,23 @@ class Audio:
         self.proposed = offer(formats, self._local(), self._origin)
         return self.proposed.encode()
 
-    def relay_offer(self, received: Description, allowed: Sequence[str] | None) -> bytes:
-        """The body of what this leg is offered when another leg offered `received`. Raises NothingFits."""
-        self.proposed = relay_offer(received, self._local(), self._origin, allowed)
-        return self.proposed.encode()
+    def relay_offer(
+        self, received: Description, allowed: Sequence[str] | None, *, transcode: bool = False
+    ) -> bytes:
+        """The body of what this leg is offered when another leg offered `received`. Raises NothingFits.
+
+        With `transcode`, codecs that we can turn into one of the other leg's follow after them.
+        """
+        proposed = relay_offer(received, self._local(), self._origin, allowed)
+        if transcode:
+            (stream,) = proposed.media
+            ours = added(stream.formats, allowed)
+            if ours:
+                formats = (*stream.formats, *ours)
+                tokens = tuple([str(known.payload_type) for known in formats])
+                proposed = replace(proposed, media=(replace(stream, formats=formats, tokens=tokens),))
+        self.proposed = proposed
+        return proposed.encode()
 
     def offer_again(self, direction: Direction) -> bytes:
         """The body of a new offer that changes nothing but the direction: hold and resume (RFC 3264 §8.4)."""
@@ -131,6 +146,34 @@ class Audio:
         self._settle(answered)
         return answered.encode()
 
+    def answer_ourselves(self, received: Description) -> bytes:
+        """The body of our answer when the peer talks with us: every codec of its offer that we can mix.
+
+        Raises NothingFits (488), and changes nothing then.
+        """
+        stream = first_audio(received)
+        if stream is None:
+            raise NothingFits("No Acceptable Audio Stream")
+        return self.answer(received, answerable(stream.formats), None)
+
+    def answer_for(self, received: Description, far: Agreed, *, transcode: bool) -> bytes:
+        """The body of our answer when the peer talks with the `far` leg: its codec, or what becomes of it.
+
+        A codec that both have is relayed; without one, and with `transcode`, the peer gets all that we can
+        mix. Raises NothingFits (488), and changes nothing then.
+        """
+        stream = first_audio(received)
+        if transcode and stream is not None and counterpart(far.codec, stream.formats) is None:
+            if not can_mix(far):
+                raise NothingFits("No Codec To Transcode")
+            return self.answer(received, answerable(stream.formats), far)
+        return self.answer(received, far.formats, far)
+
+    @property
+    def can_mix(self) -> bool:
+        """Whether what was agreed can be decoded and encoded by us."""
+        return can_mix(self.agreed)
+
     @property
     def their_direction(self) -> Direction | None:
         """The direction that the peer stated last, a hold by address counted (RFC 3264 §8.4)."""
@@ -148,6 +191,7 @@ class Audio:
                 send=agreed.send,
                 payload_map=payload_map(agreed, agreed if far is None else far),
                 clock_rates=clock_rates(agreed),
+                audio=leg_audio(agreed),
             )
 
     def _reachable(self, agreed: Agreed) -> Agreed:

@@ -7,6 +7,7 @@ was (RFC 3261 §14.2).
 
 from collections.abc import Sequence
 
+from pbx.call.codecs import can_mix, mixable
 from pbx.call.leg import Leg
 from pbx.errors import PeerError
 from pbx.sdp.description import Description, Media, parse
@@ -28,8 +29,13 @@ class OfferRelay:
         self._asker: Leg | None = None
         self._offered: Description | None = None
 
-    def offered(self, leg: Leg, other: Leg | None, body: bytes | None, now: float) -> Steps:
-        """`leg` made an offer, or asked for ours (`body` None); `other` is None for an echo."""
+    def offered(
+        self, leg: Leg, other: Leg | None, body: bytes | None, now: float, *, here: bool = False
+    ) -> Steps:
+        """`leg` made an offer, or asked for ours (`body` None); `other` is None when it talks with us.
+
+        With `here` the other leg is not asked about a hold.
+        """
         audio = leg.audio
         if audio.sent is None or audio.received is None:
             return _refuse(leg, 488, now)
@@ -44,7 +50,7 @@ class OfferRelay:
                 or not _fits(stream, leg, other)
             ):
                 return _refuse(leg, 488, now)
-            if other is None or stated(stream) == audio.their_direction:
+            if here or other is None or stated(stream) == audio.their_direction:
                 return self._answer(leg, other, description, now)
         except PeerError as fault:
             return _refuse(leg, fault.status, now)
@@ -96,9 +102,16 @@ class OfferRelay:
 
 
 def _fits(stream: Media, leg: Leg, other: Leg | None) -> bool:
-    """Whether the offered stream still has the codec that is in use at the far side of the bridge."""
-    agreed = leg.audio.agreed if other is None else other.audio.agreed
-    return agreed is not None and counterpart(agreed.codec, stream.formats) is not None
+    """Whether the offered stream still has the codec in use at the far side of the bridge, or one we mix."""
+    own = leg.audio.agreed
+    agreed = own if other is None else other.audio.agreed
+    if agreed is None or own is None:
+        return False
+    if counterpart(agreed.codec, stream.formats) is not None:
+        return True
+    if other is not None and (not can_mix(agreed) or counterpart(agreed.codec, own.formats) is not None):
+        return False
+    return any(mixable(known) and counterpart(known, stream.formats) is not None for known in own.formats)
 
 
 def _refuse(leg: Leg, status: int, now: float) -> Steps:

@@ -31,7 +31,7 @@ from pbx.sip.flow import Address, Flow, Transport
 from pbx.sip.outputs import Transmit
 from pbx.sip.timers import Timers
 from pbx.sip.transactions import TransactionLayer
-from tests.call.media import FakeMedia
+from tests.call.media import FakeMedia, FakeRecorder
 
 DOMAIN = "pbx.example"
 OURS = ("192.0.2.1", 5060)
@@ -107,6 +107,7 @@ class House:
         self.listeners: dict[Address, Callable[[bytes, Flow], None]] = {}
         self._queue: list[Transmit] = []
         self.media = FakeMedia(ports)
+        self.recorder = FakeRecorder(self.media)
         ids = Ids(CountedBytes())
         users = {
             "1001": User("Alice", "+31201234501"),
@@ -139,6 +140,7 @@ class House:
             observer=Counting(self.metrics),
             wall_clock=lambda: datetime(2026, 11, 23, 10, 0, tzinfo=UTC),
             max_calls=max_calls,
+            recorder=self.recorder,
         )
         known = KnownNames(frozenset(users), frozenset(trunks))
         generation = compile_dialplan(loads(dialplan, "test.yaml"), known, 1, Path())
@@ -176,7 +178,7 @@ class House:
                     self.asked.append(output)
                     if not self.hold_decisions:
                         self.decide(call, decide_now(self.router.route(call, routed, lambda: self.now)))
-                case OutcomeNeeded(call, outcome, status):
+                case OutcomeNeeded(call, outcome, status, _):
                     self.asked.append(output)
                     plan = decide_now(self.router.follow(call, outcome, status, lambda: self.now))
                     self.decide(call, plan)
@@ -207,6 +209,12 @@ class House:
             "dialogs": len(self.switch.dialogs),
             "transactions": len(self.layer),
             "ports": len(self.media.rows),
+            "bridges": len(self.media.bridges),
+            "sources": len(self.media.sources),
+            "sinks": len(self.media.sinks),
+            "gains": len(self.media.gains),
+            "rooms": len(self.switch.shared.rooms.open),
+            "listeners": len(self.switch.shared.listeners.sources) + len(self.switch.shared.listeners.legs),
             "verdicts": len(self.router._verdicts) + len(self.router._decided),
         }
         assert left == dict.fromkeys(left, 0)
