@@ -18,6 +18,7 @@ log = logging.getLogger("pbx")
 
 # Decisions wait this long to be made again, and so many at once: a few milliseconds, between messages.
 PAUSE_S = 0.1
+NEXT_S = 0.01
 SLICE = 20
 # Beyond so many that wait, the others are skipped and counted; so many differences are kept to be shown.
 MAX_WAITING = 1000
@@ -108,7 +109,7 @@ class Shadowing:
                 self.counts["error"] += 1
                 log.exception("a fault of our own while shadowing; no call was affected")
         if self._waiting and self._redecider is not None:
-            self._due = self._call_later(PAUSE_S if len(self._waiting) < SLICE else 0.0, self._slice)
+            self._due = self._call_later(PAUSE_S if len(self._waiting) < SLICE else NEXT_S, self._slice)
 
     def _compare(self, epoch: float, history: Sequence[Decided]) -> None:
         redecider = self._redecider

@@ -77,7 +77,7 @@ class GenerationStore:
         self._forget()
         try:
             directory = self._directory / "texts"
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._make_directories(directory)
             for data in texts.values():
                 self._write_text(directory / _digest(data), data)
             self._save()
@@ -136,9 +136,13 @@ class GenerationStore:
             "generations": [asdict(each) for each in self.generations.values()],
         }
         beside = self._index.with_suffix(".new")
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         beside.write_text(json.dumps(value, indent=1), encoding="utf-8")
         beside.replace(self._index)
+
+    def _make_directories(self, texts: Path) -> None:
+        self._directory.parent.mkdir(parents=True, exist_ok=True)
+        for directory in (self._directory, texts):
+            directory.mkdir(mode=0o700, exist_ok=True)
 
     @staticmethod
     def _write_text(path: Path, data: bytes) -> None:

@@ -1,13 +1,14 @@
 """A whole PBX in memory: the real switch, layer, registrar and dialplan; a fake network and media plane."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from ipaddress import ip_network
 from pathlib import Path
 
 from pbx.call.causes import PASS
 from pbx.call.plan import Plan
+from pbx.call.record import CallRecord
 from pbx.call.settings import DEFAULT_FORMATS, CallSettings
 from pbx.dialplan.compiler import compile_dialplan
 from pbx.dialplan.generation import decide_now
@@ -31,6 +32,7 @@ from pbx.sip.flow import Address, Flow, Transport
 from pbx.sip.outputs import Transmit
 from pbx.sip.timers import Timers
 from pbx.sip.transactions import TransactionLayer
+from pbx.store.entries import Decided
 from tests.call.media import FakeMedia, FakeRecorder
 
 DOMAIN = "pbx.example"
@@ -147,6 +149,7 @@ class House:
         destinations = Destinations(DOMAIN, users, trunks, self.registrar, network, own, 30.0)
         self.router = Router(generation, destinations, self._resolve)
         self.asked: list[Output] = []
+        self.ended: list[tuple[CallRecord, int, Sequence[Decided]]] = []
         self.hold_decisions = False
 
     async def _resolve(self, names: set[str]) -> Addresses:
@@ -183,7 +186,7 @@ class House:
                     plan = decide_now(self.router.follow(call, outcome, status, lambda: self.now))
                     self.decide(call, plan)
                 case CallEnded(call):
-                    self.router.forget(call)
+                    self.ended.append((call.record, *self.router.forget(call)))
                 case BindingsChanged():
                     pass
         self._deliver()
