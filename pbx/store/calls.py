@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+from pydantic_core import to_json
+
 from pbx.call.record import CallRecord, LegTotals
 from pbx.dialplan.answers import answer_json, answers_of
 from pbx.dialplan.decisions import Dial, Queue, Reject
@@ -230,7 +232,8 @@ def _routing_text(decided: Sequence[Decided], recorded: Recorded) -> str:
         routing = routing_of(decided, recorded)
     except Exception as error:  # noqa: BLE001 -- a handler's words are anybody's code, and the call is kept
         routing = {"version": ROUTING_VERSION, "decided": [], "error": f"{type(error).__name__}: {error}"}
-    return json.dumps(routing, separators=(",", ":"), default=str)
+    # A third of what the standard library takes.
+    return to_json(routing, serialize_unknown=True).decode()
 
 
 def forget_calls(store: Store, before_epoch: float, keep: int, most: int = 500) -> int:
