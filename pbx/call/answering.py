@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pbx.call import talking
-from pbx.call.digits import Gathering, Press, Presses
+from pbx.call.digits import Gathering, Press
 from pbx.call.ending import quiet
 from pbx.call.leg import Leg
 from pbx.call.outputs import DecisionNeeded, Established, Progressed
@@ -41,9 +41,7 @@ def collect(call: "Call", leg: Leg, detail: object, now: float) -> None:
     """Play a prompt and take digits."""
     assert isinstance(detail, Collect)
     _turn_to(call, detail)
-    if call.presses is None:
-        call.presses = Presses()
-    call.gathering = Gathering(detail, call.presses)
+    call.gathering = Gathering(detail)
     if _answer(call, now):
         _begin(call, now)
 
@@ -62,6 +60,18 @@ def join_room(call: "Call", leg: Leg, detail: object, now: float) -> None:
     _turn_to(call, detail)
     if _answer(call, now):
         _begin(call, now)
+
+
+def enter_room(call: "Call", leg: Leg, detail: object, now: float) -> None:
+    """The announcement is over: the others are heard."""
+    plan, row = call.plan, call.caller.audio.row
+    if not isinstance(plan, Join) or row is None or call.room is not None:
+        return
+    quiet(call)
+    call.caller.audio.connect(None)
+    call.room = plan.room
+    call.shared.rooms.join(plan.room, row, muted=plan.muted)
+    talking.record(call)
 
 
 def answer_echo(call: "Call", leg: Leg, detail: object, now: float) -> None:
@@ -219,26 +229,17 @@ def _begin(call: "Call", now: float) -> None:
             _sound(call, sounds, loops=True)
         case Connect():
             ring_back(call)
-        case Join(room, muted, announce):
-            _join(call, room, announce, now, muted=muted)
+        case Join(announce=announce):
+            if not audio.can_mix:
+                call.happen("refuse", call.caller, Refuse(488), now)
+            elif not _sound(call, announce, loops=False):
+                call.happen("played", call.caller, None, now)
         case Echo():
             quiet(call)
             audio.connect(None)
             call.media.echo(row)
         case Refuse() | None:
             pass
-
-
-def _join(call: "Call", room: str, announce: Sequence[Sound], now: float, *, muted: bool) -> None:
-    audio = call.caller.audio
-    if not audio.can_mix or audio.row is None:
-        call.happen("refuse", call.caller, Refuse(488), now)
-        return
-    quiet(call)
-    audio.connect(None)
-    call.room = room
-    call.shared.rooms.join(room, audio.row, muted=muted, announce=announce)
-    talking.record(call)
 
 
 def _sound(call: "Call", sounds: Sequence[Sound], *, loops: bool) -> bool:

@@ -9,8 +9,9 @@ from pbx.call.media import Media
 from pbx.errors import MisuseError
 from pbx.media.values import LegId, LegStatistics
 from pbx.sdp.address import UNSPECIFIED
-from pbx.sdp.description import Description
+from pbx.sdp.description import Description, Origin
 from pbx.sdp.direction import Direction
+from pbx.sdp.disabled import all_refused, disables, reopened, switched_off
 from pbx.sdp.errors import NothingFits
 from pbx.sdp.formats import Format, counterpart
 from pbx.sdp.negotiation import (
@@ -36,10 +37,12 @@ class Audio:
 
     `sent` and `received` are the descriptions in force and `agreed` what they come to; all three are None
     until an offer has met its answer. An offer that is still open is `proposed`: when it is refused, what was
-    in force stays so (RFC 3264 §8).
+    in force stays so (RFC 3264 §8). While the stream is switched off (`disabled`), `agreed` keeps its formats
+    and says that nothing flows.
     """
 
     __slots__ = (
+        "_last_open",
         "_media",
         "_origin",
         "address",
@@ -60,6 +63,7 @@ class Audio:
         self.row: LegId | None = None
         self.statistics: LegStatistics | None = None
         self.sent: Description | None = None
+        self._last_open: Description | None = None
         self.received: Description | None = None
         self.proposed: Description | None = None
         self.agreed: Agreed | None = None
@@ -103,7 +107,10 @@ class Audio:
         """The body of a new offer that changes nothing but the direction: hold and resume (RFC 3264 §8.4)."""
         if self.sent is None or self.agreed is None:
             raise MisuseError("a new offer before the first was answered")
-        self.proposed = renewed(self.sent, self.agreed, direction)
+        ours = self.sent
+        if self.disabled and self._last_open is not None:
+            ours = reopened(ours, self._last_open)
+        self.proposed = renewed(ours, self.agreed, direction)
         return self.proposed.encode()
 
     def take_answer(self, received: Description) -> Agreed:
@@ -175,10 +182,34 @@ class Audio:
         return can_mix(self.agreed)
 
     @property
+    def disabled(self) -> bool:
+        """Whether the peer has switched the stream off (RFC 3264 §8.2)."""
+        return self.sent is not None and self.sent is not self._last_open
+
+    def disables(self, received: Description) -> bool:
+        """Whether a new offer or answer of the peer leaves no stream that could be taken."""
+        return self._last_open is not None and disables(received, self._last_open)
+
+    def answer_disabling(self, received: Description) -> bytes:
+        """The body of our answer to an offer that switches the stream off: port 0 for everything."""
+        origin = Origin("-", self._origin.session_id, self._origin.version, self.address)
+        answered = all_refused(received, origin)
+        self._switch_off(answered, received)
+        return answered.encode()
+
+    def take_disabling_answer(self, received: Description) -> None:
+        """The peer refused the stream of our new offer: it is off from now on."""
+        if self.proposed is None:
+            raise MisuseError("an answer without an offer")
+        self._switch_off(switched_off(self.proposed), received)
+
+    @property
     def their_direction(self) -> Direction | None:
         """The direction that the peer stated last, a hold by address counted (RFC 3264 §8.4)."""
-        stream = None if self.received is None else first_audio(self.received)
-        return None if stream is None else stated(stream)
+        if self.received is None:
+            return None
+        stream = first_audio(self.received)
+        return "inactive" if stream is None else stated(stream)
 
     def connect(self, far: Agreed | None) -> None:
         """Tell the media plane what was agreed; with `far` None the leg's payload types map to themselves."""
@@ -201,8 +232,16 @@ class Audio:
             raise NothingFits("Media Address Of Another Family")
         return agreed
 
+    def _switch_off(self, ours: Description, received: Description) -> None:
+        last_open = self._last_open
+        self._settle(ours)
+        self._last_open = last_open
+        self.received = received
+        if self.agreed is not None:
+            self.agreed = replace(self.agreed, send=False, receive=False)
+
     def _settle(self, ours: Description) -> None:
-        self.sent = ours
+        self.sent = self._last_open = ours
         self.proposed = None
         self._origin = LocalOrigin(ours.origin.session_id, ours.origin.version + 1)
 

@@ -2,8 +2,8 @@
 
 The B2BUA of RFC 3261 §6: a user agent server towards the caller and a user agent client towards each callee,
 joined by the events of their sessions and nothing else. What may happen in which state is `table.TABLE`; what
-is then done is in `dialling` (finding somebody who answers), `answering` (what we do with a caller ourselves),
-`talking` (what crosses between the two legs) and `ending`.
+is then done is in `dialling` (finding somebody who answers), `answering` (what we do with a caller
+ourselves), `talking` (what crosses between the two legs) and `ending`.
 """
 
 from collections.abc import Callable, Sequence
@@ -153,7 +153,7 @@ class Call:
             if self.state == "collecting":
                 self.happen("digits-due", self.caller, None, now)
             else:
-                self.happen("group-timeout" if self.groups else "all-timeout", self.caller, None, now)
+                dialling.ring_over(self, now)
         return self._taken()
 
     # -- events ----------------------------------------------------------------------------------------------
@@ -272,6 +272,7 @@ ACTIONS: dict[Action, Callable[[Call, Leg, object, float], None]] = {
     "ask_after_digits": answering.ask_after_digits,
     "hold_on": answering.hold_on,
     "join_room": answering.join_room,
+    "enter_room": answering.enter_room,
     "answer_echo": answering.answer_echo,
     "complete_late_offer": answering.complete_late_offer,
     "relay_offer": talking.relay_offer,

@@ -42,7 +42,8 @@ def refused(call: "Call", leg: Leg, status: int, now: float) -> None:
         leg.cause = cause_of(status)
         # A challenge leaves the session open for credentials, and we have none for callees.
         abandon(call, leg, now)
-        stops = isinstance(call.plan, Connect) and status in call.plan.stop
+        stop = call.plan.stop if isinstance(call.plan, Connect) else ()
+        stops = bool(stop) and (status in stop or outcome_of(status) in stop)
         call.best = better(call.best, status) if call.best and not stops else status
         if status >= 600 or stops:
             # RFC 3261 §16.7 step 5: a 6xx speaks for every place the callee can be reached.
@@ -103,6 +104,13 @@ def _ring_group(call: "Call", leg: Leg, now: float) -> None:
         call.out.append(LegOpened(branch))
     for branch in placed:
         call.absorb(branch, branch.session.start(now), now)
+
+
+def ring_over(call: "Call", now: float) -> None:
+    """Nobody of the present group has answered in time."""
+    assert isinstance(call.plan, Connect)
+    last = not call.groups or "no-answer" in call.plan.stop
+    call.happen("all-timeout" if last else "group-timeout", call.caller, None, now)
 
 
 def ring_next_group(call: "Call", leg: Leg, detail: object, now: float) -> None:

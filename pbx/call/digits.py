@@ -13,7 +13,9 @@ Way = Literal["media", "info"]
 RELAY: Final = "application/dtmf-relay"
 PLAIN: Final = "application/dtmf"
 
-_DIGITS: Final = "0123456789*#ABCD"
+DIGITS: Final = "0123456789*#ABCD"
+"""What a press can be, in the order of the events (RFC 4733 §3.2)."""
+
 _SIGNAL = re.compile(rb"^signal[ \t]*=[ \t]*([^\r\n]*?)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 _DURATION = re.compile(rb"^duration[ \t]*=[ \t]*([0-9]{1,6})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 _DURATION_MS: Final = 160
@@ -55,8 +57,8 @@ def parse_info(content_type: str, body: bytes) -> Press | None:
         return None
     text = said.decode("ascii", "replace").upper()
     if text.isascii() and text.isdigit() and len(text) == 2 and 10 <= int(text) <= 15:
-        text = _DIGITS[int(text)]
-    return Press(text, duration_ms) if len(text) == 1 and text in _DIGITS else None
+        text = DIGITS[int(text)]
+    return Press(text, duration_ms) if len(text) == 1 and text in DIGITS else None
 
 
 class Presses:
@@ -81,11 +83,10 @@ class Presses:
 class Gathering:
     """The digits of one `Collect`: `due` is when they are over, None while the prompt plays."""
 
-    __slots__ = ("_plan", "digits", "due", "presses", "prompting")
+    __slots__ = ("_plan", "digits", "due", "prompting")
 
-    def __init__(self, plan: Collect, presses: Presses) -> None:
+    def __init__(self, plan: Collect) -> None:
         self._plan = plan
-        self.presses = presses
         self.digits = ""
         self.due: float | None = None
         self.prompting = True

@@ -1,4 +1,4 @@
-"""How a call ends: refused, given up, or said goodbye to; nothing of it is left playing, listening or open."""
+"""How a call ends: refused, given up, or said goodbye to; nothing of it goes on playing or listening."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING

@@ -41,16 +41,16 @@ class Connect:
     """Dial: the groups one after another, the destinations of a group at once.
 
     `ring_s` bounds each group, or `rings_s` does, group by group; one that nobody answers in time has the
-    outcome `no-answer`. A final code of `stop` ends the search, whatever groups are left. `nobody` is the
-    code that stands for having no destination at all. `music` is what a caller hears meanwhile who has been
-    answered, else the service's ringback, or what was playing for it before.
+    outcome `no-answer`. A final code or outcome of `stop` ends the search, whatever groups are left. `nobody`
+    is the code that stands for having no destination at all. `music` is what a caller who has been answered
+    hears meanwhile, else the service's ringback, or what was playing for it before.
     """
 
     groups: Sequence[Sequence[Destination]]
     ring_s: float
     nobody: int = 480
     rings_s: Sequence[float] = ()
-    stop: frozenset[int] = frozenset()
+    stop: frozenset[int | str] = frozenset()
     music: Sequence[Sound] = ()
 
 
@@ -93,7 +93,7 @@ class Wait:
 
 @dataclass(slots=True)
 class Join:
-    """Answer, and talk with everybody in a room; `announce` is what the room then hears."""
+    """Answer, and talk with everybody in a room, after having heard `announce`."""
 
     room: str
     muted: bool = False

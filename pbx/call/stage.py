@@ -70,11 +70,10 @@ class Stage:
         self._close_bridge()
 
     def _forget_source(self) -> None:
-        source, self.source = self.source, None
+        source = self.source
         if source is not None:
-            if self._bridge is not None:
-                self._hush(None)
-                self._media.leave(source)
+            self._hush(None)
+            self.source = None
             self._media.close_source(source)
         self.deaf = None
 
@@ -95,7 +94,7 @@ class Stage:
         self._hush(0.0)
 
     def _hush(self, value: float | None) -> None:
-        """The leg that put the others on hold neither hears their music nor is heard beside it."""
+        """The leg that put the others on hold hears nothing, and is not heard beside their music."""
         deaf, source, bridge = self.deaf, self.source, self._bridge
         if deaf is None or bridge is None:
             return
@@ -104,6 +103,7 @@ class Stage:
         for row in self.rows:
             if row != deaf:
                 self._media.gain(bridge, deaf, row, value)
+                self._media.gain(bridge, row, deaf, value)
 
     def _close_bridge(self) -> None:
         bridge, self._bridge = self._bridge, None

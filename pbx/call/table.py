@@ -54,9 +54,9 @@ Input = Literal[
 Action = Literal[
     "ring_group", "ring_next_group", "pass_progress", "connect", "drop_branch", "ask_again",
     "ask_after_timeout", "play", "ask_after_sounds", "collect", "await_digits", "take_digit",
-    "ask_after_digits", "hold_on", "join_room", "pass_digit", "answer_echo", "refuse_caller",
-    "refuse_exhausted", "release_branches", "release_other", "release_all", "complete_late_offer", "relay_offer", "relay_answer",
-    "relay_refusal", "finish",
+    "ask_after_digits", "hold_on", "join_room", "enter_room", "pass_digit", "answer_echo", "refuse_caller",
+    "refuse_exhausted", "release_branches", "release_other", "release_all", "complete_late_offer",
+    "relay_offer", "relay_answer", "relay_refusal", "finish",
 ]  # fmt: skip
 
 TABLE: dict[tuple[State, Input], tuple[Action, State]] = {
@@ -122,6 +122,7 @@ TABLE: dict[tuple[State, Input], tuple[Action, State]] = {
     ("waiting", "caller-ended"): ("release_branches", "ending"),
     ("waiting", "caller-cancelled"): ("release_branches", "ending"),
     ("waiting", "hang-up"): ("release_all", "ending"),
+    ("conferring", "played"): ("enter_room", "conferring"),
     ("conferring", "exhausted"): ("refuse_exhausted", "ending"),
     ("conferring", "refuse"): ("refuse_caller", "ending"),
     ("conferring", "acknowledged"): ("complete_late_offer", "conferring"),

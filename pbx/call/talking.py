@@ -125,7 +125,8 @@ def relay_offer(call: "Call", leg: Leg, detail: object, now: float) -> None:
 def relay_answer(call: "Call", leg: Leg, detail: object, now: float) -> None:
     """The other side took the offer that we passed on."""
     assert isinstance(detail, events.OfferAccepted)
-    _carry_out(call, call.offers.accepted(leg, detail.body, now), now)
+    other = call.other if leg is call.caller else call.caller
+    _carry_out(call, call.offers.accepted(leg, other, detail.body, now), now)
 
 
 def relay_refusal(call: "Call", leg: Leg, detail: object, now: float) -> None:

@@ -1,179 +1,154 @@
-"""Answers from outside, by plugins and web services: kept with a call, to decide it again without asking.
+"""Decisions that a web service gives as JSON, read into the values that handlers give.
 
-An answer is looked up by who was asked and what it saw of the call.
+One of: `{"continue": true}`, with `set` (variables) and `caller_name`; `{"dial": "user/1001"}` or a list,
+with `ring` (seconds), `mode` and `on` (outcome → decision); `{"queue": NAME, "priority": 5}`;
+`{"play": SOUND}`; `{"conference": ROOM}`; `{"redirect": URI}`; `{"goto": CHAIN}`; `{"reject": 486}`;
+`{"hangup": true}`. Each may have a `reason`. What comes out is checked as a plugin's decision is before
+anything acts on it.
 """
 
-from collections.abc import Mapping
-from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pbx.dialplan.call import Call
-from pbx.dialplan.chain import Visit
 from pbx.dialplan.decisions import (
-    Answer,
     Conference,
     Continue,
     Decision,
-    Defer,
     Dial,
-    Echo,
     Goto,
     Hangup,
-    Include,
     Play,
     Queue,
     Redirect,
     Reject,
-    Voicemail,
 )
-from pbx.dialplan.generation import Generation
-from pbx.dialplan.handler import Handler
-from pbx.dialplan.plugin_step import PluginStep
-from pbx.dialplan.recorded import call_from_json, call_json
-from pbx.dialplan.words import as_json
-from pbx.errors import PbxError
+from pbx.dialplan.placeholders import BUILT_IN, NAME
+from pbx.documents import nearest, shown
 
-Answers = Mapping[str, Decision]
-"""By `question_of`."""
+MAX_DEPTH = 8
+MAX_VARIABLES = 50
+
+_Reader = Callable[[Any, Mapping[str, Any], Call, int], Decision]
 
 
-def asks_outside(handler: Handler) -> bool:
-    """Whether what `handler` says comes from somewhere else than the dialplan."""
-    return isinstance(handler, PluginStep) or handler.name == "http"
+def decision_from(answer: object, call: Call, depth: int = MAX_DEPTH) -> Decision:
+    """The decision about `call` in `answer`; raises ValueError that says what was expected."""
+    if not depth:
+        raise ValueError(f"its answer is nested more than {MAX_DEPTH} deep")
+    if not isinstance(answer, Mapping):
+        raise ValueError('its answer is no object, expected one such as {"dial": "user/1001"}')
+    kinds = [kind for kind in _READERS if kind in answer]
+    if len(kinds) != 1:
+        found = " and ".join(kinds) or ", ".join(shown(str(key)) for key in list(answer)[:5]) or "nothing"
+        guesses = [guess for key in answer if (guess := nearest(str(key), _READERS))]
+        hint = f" (did you mean {guesses[0]}?)" if guesses and not kinds else ""
+        raise ValueError(f"its answer has {found}, expected one of {', '.join(_READERS)}{hint}")
+    reader, allowed = _READERS[kinds[0]]
+    strangers = [key for key in answer if key not in (kinds[0], "reason", *allowed)]
+    if strangers:
+        raise ValueError(f"its answer has {shown(str(strangers[0]))}, which {kinds[0]} does not take")
+    decision = reader(answer[kinds[0]], answer, call, depth)
+    reason = answer.get("reason", "")
+    if not isinstance(reason, str):
+        raise ValueError("its reason is no text")
+    return replace(decision, reason=" ".join(reason.split())[:200]) if reason else decision
 
 
-def question_of(name: str, saw: str) -> str:
-    """What was asked: the handler's `id:` or name, and what it saw."""
-    return f"{name}: {saw}"
+def _text(value: Any, what: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"its {what} is {shown(str(value))}, expected a text")
+    return value
 
 
-def answers_of(path: tuple[Visit, ...]) -> dict[str, Decision]:
-    """The answers from outside on the way of a verdict."""
-    return {
-        question_of(visit.handler, visit.saw): visit.decision
-        for visit in path
-        if asks_outside(visit.link.handler) and not isinstance(visit.decision, Defer)
-    }
+def _texts(value: Any, what: str) -> tuple[str, ...]:
+    values = value if isinstance(value, list) else [value]
+    return tuple(_text(each, what) for each in values)
 
 
-def answer_json(decision: Decision) -> dict[str, Any]:
-    """An answer as plain values: {"decision", "call"}; `call` is the changed one, or null."""
-    changed = decision.call if isinstance(decision, Continue | Goto | Include) else None
-    return {"decision": as_json(decision), "call": None if changed is None else call_json(changed)}
-
-
-def answer_from(values: Mapping[str, Any]) -> Decision | None:
-    """An answer that was recorded; None when it cannot be made again from what is recorded of it."""
-    try:
-        call = None if values["call"] is None else call_from_json(values["call"])
-        return _decision(values["decision"], call)
-    except (KeyError, TypeError, ValueError, PbxError):
+def _number(value: Any, what: str) -> float | None:
+    if value is None:
         return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"its {what} is {shown(str(value))}, expected a number")
+    return float(value)
 
 
-def _decision(values: Mapping[str, Any], call: Call | None = None) -> Decision | None:
-    reason = str(values["reason"])
-    match values["kind"]:
-        case "continue":
-            return Continue(reason, call)
-        case "goto":
-            return Goto(values["chain"], reason, call)
-        case "include":
-            return Include(values["chain"], reason, call)
-        case "dial":
-            return Dial(
-                values["targets"],
-                ring=values["ring"],
-                mode=values["mode"],
-                on=_on(values["on"]),
-                reason=reason,
-                rings=tuple(values["rings"]),
-                stop=frozenset(int(each) if str(each).isdigit() else each for each in values["stop"]),
-            )
-        case "queue":
-            return Queue(values["name"], _on(values["on"]), reason, priority=values["priority"])
-        case "play":
-            return Play(values["sounds"], values["early"], reason, times=values["times"])
-        case "voicemail":
-            return Voicemail(values["mailbox"], reason)
-        case "conference":
-            return Conference(
-                values["room"], reason, muted=values["muted"], announce=tuple(values["announce"])
-            )
-        case "redirect":
-            return Redirect(tuple(values["contacts"]), values["code"], reason)
-        case "reject":
-            return Reject(values["code"], reason, values["phrase"], values["retry_after"])
-        case "answer":
-            return Answer(reason)
-        case "echo":
-            return Echo(reason)
-        case "hangup":
-            return Hangup(reason)
-        case _:
-            return None
+def _whole(value: Any, what: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"its {what} is {shown(str(value))}, expected a whole number")
+    return value
 
 
-def _on(values: Mapping[str, Any]) -> dict[Any, Decision]:
-    found = {outcome: _decision(each) for outcome, each in values.items()}
-    if None in found.values():
-        raise ValueError("an outcome is not recorded whole")
-    return {outcome: each for outcome, each in found.items() if each is not None}
+def _true(value: Any, what: str) -> None:
+    if value is not True and value != {}:
+        raise ValueError(f"its {what} is {shown(str(value))}, expected true")
 
 
-@dataclass(slots=True)
-class Given:
-    """The answers there are for one decision, and the questions that none of them answers."""
-
-    answers: Answers
-    missing: set[str] = field(default_factory=set)
-
-
-_GIVEN: ContextVar[Given | None] = ContextVar("given_answers", default=None)
-
-
-def give(given: Given) -> None:
-    """Have the handlers of an `answered` generation that are asked from here on find these answers."""
-    _GIVEN.set(given)
-
-
-class _FromRecord(Handler):
-    """Says what a handler said when it was asked the same; `Continue` when it never was."""
-
-    def __init__(self, name: str, inner: Handler) -> None:
-        super().__init__(inner.options)
-        self._name = name
-        self._inner = inner
-
-    def decide(self, call: Call) -> Decision:
-        """Look the answer up."""
-        question = question_of(self._name, self.saw(call))
-        given = _GIVEN.get()
-        answer = None if given is None else given.answers.get(question)
-        if answer is None:
-            if given is not None:
-                given.missing.add(question)
-            return Continue("nobody recorded what it would say")
-        return answer
-
-    def saw(self, call: Call) -> str:
-        """What the handler would have looked at."""
-        return self._inner.saw(call)
+def _continue(value: Any, answer: Mapping[str, Any], call: Call, _depth: int) -> Decision:
+    _true(value, "continue")
+    variables = answer.get("set", {})
+    if not isinstance(variables, Mapping) or len(variables) > MAX_VARIABLES:
+        raise ValueError(f"its set is no object of at most {MAX_VARIABLES} texts")
+    for name, text in variables.items():
+        if not isinstance(text, str) or not NAME.fullmatch(str(name)) or name in BUILT_IN:
+            raise ValueError(f"it sets {shown(str(name))}, expected names of variables with texts")
+    changed = call.naming(variables) if variables else call
+    if "caller_name" in answer:
+        caller = replace(call.caller, name=_text(answer["caller_name"], "caller_name"))
+        changed = replace(changed, caller=caller)
+    return Continue("", changed) if changed is not call else Continue()
 
 
-def answered(generation: Generation) -> Generation:
-    """`generation` with answers from records where it would ask outside; nothing of it has to be started."""
-    chains = {
-        name: replace(
-            chain,
-            links=tuple(
-                replace(link, handler=_FromRecord(link.name, link.handler))
-                if asks_outside(link.handler)
-                else link
-                for link in chain.links
-            ),
-        )
-        for name, chain in generation.chains.items()
+def _dial(value: Any, answer: Mapping[str, Any], call: Call, depth: int) -> Decision:
+    on = answer.get("on", {})
+    if not isinstance(on, Mapping):
+        raise ValueError("its on is no object of outcomes")
+    follows: dict[Any, Decision] = {
+        outcome: decision_from(each, call, depth - 1) for outcome, each in on.items()
     }
-    return replace(generation, chains=chains)
+    mode = answer.get("mode", "parallel")
+    return Dial(_texts(value, "dial"), ring=_number(answer.get("ring"), "ring"), mode=mode, on=follows)
+
+
+def _queue(value: Any, answer: Mapping[str, Any], _call: Call, _depth: int) -> Decision:
+    return Queue(_text(value, "queue"), priority=_whole(answer.get("priority", 0), "priority"))
+
+
+def _play(value: Any, answer: Mapping[str, Any], _call: Call, _depth: int) -> Decision:
+    return Play(_texts(value, "play"), answer.get("early", False) is True)
+
+
+def _reject(value: Any, _answer: Mapping[str, Any], _call: Call, _depth: int) -> Decision:
+    return Reject(_whole(value, "reject"))
+
+
+def _redirect(value: Any, _answer: Mapping[str, Any], _call: Call, _depth: int) -> Decision:
+    return Redirect(_texts(value, "redirect"))
+
+
+def _conference(value: Any, _answer: Mapping[str, Any], _call: Call, _depth: int) -> Decision:
+    return Conference(_text(value, "conference"))
+
+
+def _goto(value: Any, _answer: Mapping[str, Any], call: Call, _depth: int) -> Decision:
+    return Goto(_text(value, "goto"), "", call)
+
+
+def _hangup(value: Any, _answer: Mapping[str, Any], _call: Call, _depth: int) -> Decision:
+    _true(value, "hangup")
+    return Hangup()
+
+
+_READERS: dict[str, tuple[_Reader, tuple[str, ...]]] = {
+    "continue": (_continue, ("set", "caller_name")),
+    "dial": (_dial, ("ring", "mode", "on")),
+    "queue": (_queue, ("priority",)),
+    "play": (_play, ("early",)),
+    "conference": (_conference, ()),
+    "redirect": (_redirect, ()),
+    "goto": (_goto, ()),
+    "reject": (_reject, ()),
+    "hangup": (_hangup, ()),
+}

@@ -22,7 +22,7 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class CallerId:
-    """What whoever is called is shown instead of the caller; `hidden` withholds number and name (RFC 3323)."""
+    """What whoever is called is shown instead of the caller; `hidden` withholds it (RFC 3323)."""
 
     number: str = ""
     name: str = ""

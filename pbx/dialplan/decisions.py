@@ -117,7 +117,7 @@ class Dial:
         return self.ring
 
     def stops(self, outcome: Outcome, code: int = 0) -> bool:
-        """Whether targets that are left are not tried after one ended in `outcome`, with `code` if it had one."""
+        """Whether targets that are left are not tried after one ended in `outcome` (with `code`)."""
         stop = self.stop
         return outcome in stop or code in stop or (code >= 300 and outcome_of(code) in stop)
 

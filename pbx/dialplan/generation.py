@@ -31,6 +31,7 @@ from pbx.dialplan.plugin_host import blocking
 from pbx.dialplan.queues import QueuePlan
 from pbx.dialplan.scope import KnownNames
 from pbx.dialplan.targets import Target, TrunkTarget, UserTarget
+from pbx.dialplan.targets import complete as complete_target
 from pbx.errors import MisuseError, Place
 
 T = TypeVar("T")
@@ -184,7 +185,7 @@ class Generation:
         targets: list[Target] = []
         rings: list[float | None] = []
         for index, target in enumerate(dial.targets):
-            found = _complete(target, call)
+            found = complete_target(target, call)
             refused = self._refused(found, call)
             if refused is None:
                 targets.append(found)
@@ -337,14 +338,6 @@ class _Course:
             self._digits,
             self._turns,
         )
-
-
-def _complete(target: Target, call: Call) -> Target:
-    if isinstance(target, UserTarget) and not target.user:
-        return UserTarget(call.called)
-    if isinstance(target, TrunkTarget) and not target.number:
-        return TrunkTarget(target.trunk, call.called)
-    return target
 
 
 def decide_now(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -26,7 +26,7 @@ class Handler:
     clock: Callable[[], float] = staticmethod(perf_counter)
     """Seconds that only grow, for the ages of what a plugin remembers; a fake one in tests."""
 
-    reads_clock: ClassVar[bool] = False
+    reads_clock: bool = False
     """Whether the time of a call may change what the handler says; a test that meets it has to name one."""
 
     class Options(Shape):
@@ -35,6 +35,9 @@ class Handler:
         shorthand: ClassVar[str] = ""
 
     options: Options
+
+    identity: str = ""
+    """The step's `id:`, or the handler's name, when it stands in a chain."""
 
     def __init__(self, options: Options) -> None:
         self.options = options

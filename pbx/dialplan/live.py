@@ -1,7 +1,7 @@
 """Facts about the running service that handlers ask for, each remembered with the verdict it led to.
 
-A handler says `facts().active_calls("caller", number)`. Whoever wants a decision gives `Facts` with it: over a
-`Live` in a service, over given answers in tests and replays, over nothing in `explain`. A question that is
+A handler says `facts().active_calls("caller", number)`. Whoever wants a decision gives `Facts` with it: over
+a `Live` in a service, over given answers in tests and replays, over nothing in `explain`. A question that is
 asked twice in one walk has one answer, and the answers of a verdict are all it takes to decide it again.
 """
 
@@ -45,13 +45,17 @@ class Facts:
     """Answers from `given`, then from `live`, then what an idle service would say; all are remembered.
 
     `answers` are the answers that were used, by question; `assumed` the questions that nobody answered. In
-    `given`, numbers, texts and mappings as JSON has them.
+    `given`, numbers, texts and mappings as JSON has them. With `offline`, which it is without `live`, a
+    handler asks nobody outside either.
     """
 
-    __slots__ = ("_given", "answers", "assumed", "live")
+    __slots__ = ("_given", "answers", "assumed", "live", "offline")
 
-    def __init__(self, live: Live | None = None, given: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, live: Live | None = None, given: Mapping[str, Any] | None = None, *, offline: bool = False
+    ) -> None:
         self.live = live
+        self.offline = offline or live is None
         self._given: Mapping[str, Any] = given or {}
         self.answers: dict[str, Any] = {}
         self.assumed: set[str] = set()

@@ -11,6 +11,7 @@ from pbx.dialplan.cases import CaseShape
 from pbx.dialplan.handler import Ending, Handler
 from pbx.dialplan.handlers import registry
 from pbx.dialplan.handlers.routing import RuleShape
+from pbx.dialplan.one_or_many import OneOrMany
 from pbx.dialplan.queues import QueueShape
 from pbx.dialplan.zones import Zone
 from pbx.documents import Shape, Text
@@ -53,6 +54,9 @@ class EntryShape(Shape):
 class DialplanFile(Shape):
     """A dialplan: where calls enter, and the chains that decide about them."""
 
+    include: OneOrMany | None = Field(
+        None, description="Other files of this dialplan, relative to this one; names are shared by all."
+    )
     timezone: Zone = Field(
         ZoneInfo("UTC"), description="The IANA zone of every time in this file; UTC if not said."
     )

@@ -2,9 +2,11 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from pbx.dialplan.joined import Joined
 from pbx.dialplan.patterns import Pattern, compile_pattern
 from pbx.dialplan.placeholders import Template, compile_template
 from pbx.documents import Document, nearest, shown
@@ -60,6 +62,12 @@ class Build:
     used: set[tuple[str, str]] = field(default_factory=set)
     edges: list[Edge] = field(default_factory=list)
     patterns: dict[str, list[Pattern]] = field(default_factory=dict)
+    zone: tzinfo = UTC
+
+    def directory_of(self, path: Location) -> Path:
+        """The directory of the file in which something stands."""
+        document = self.document
+        return document.directory_of(path) if isinstance(document, Joined) else self.directory
 
 
 class Scope:
@@ -204,7 +212,7 @@ def _check_name(
 
 
 def variables_in(chains: Mapping[str, object]) -> set[str]:
-    """The names that `set` steps anywhere in these chains (as the file has them) give."""
+    """The names that `set` and `http` steps anywhere in these chains (as the file has them) give."""
     names: set[str] = set()
     for steps in chains.values():
         for step in steps if isinstance(steps, list) else ():
@@ -212,4 +220,8 @@ def variables_in(chains: Mapping[str, object]) -> set[str]:
             variables = options.get("variables") if isinstance(options, dict) else None
             if isinstance(variables, dict):
                 names.update(variables)
+            for options in (step, step.get("http")) if isinstance(step, dict) and "http" in step else ():
+                sets = options.get("sets") if isinstance(options, dict) else None
+                if isinstance(sets, list):
+                    names.update(each for each in sets if isinstance(each, str))
     return names

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from pbx.dialplan.answers import Answers, Given, answer_from, answered, answers_of, give
 from pbx.dialplan.call import Call
 from pbx.dialplan.decisions import Decision, Outcome
 from pbx.dialplan.generation import Generation, Verdict, decide_now
 from pbx.dialplan.live import Facts
+from pbx.dialplan.outside import Answers, Given, answer_from, answered, answers_of, give
 from pbx.dialplan.recorded import UnreadableRecord, call_from
 from pbx.errors import MisuseError
 from pbx.store.calls import ROUTING_VERSION, in_words

@@ -209,6 +209,7 @@ class Service:
             clock.now,
             self.endpoint.carry_out,
             self._bindings_changed,
+            self.media.hold,
             self.book.ended,
         )
         self.reports = Reports(

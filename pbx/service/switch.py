@@ -13,7 +13,7 @@ from pbx.call import outputs as from_call
 from pbx.call.audio import Audio
 from pbx.call.call import Call
 from pbx.call.causes import Outcome
-from pbx.call.digits import Press
+from pbx.call.digits import DIGITS, Press
 from pbx.call.leg import Leg
 from pbx.call.media import Media
 from pbx.call.plan import Plan
@@ -30,6 +30,7 @@ from pbx.registrar.registrar import Registrar
 from pbx.sdp.description import parse as parse_sdp
 from pbx.service.admission import Admission, Source
 from pbx.service.counting import Counting
+from pbx.service.live import LiveFacts
 from pbx.service.network import Network, OwnAddress
 from pbx.service.screening import ALLOW, DIALOG_ALLOW, PRODUCT, screen
 from pbx.sip import outputs as from_layer
@@ -124,6 +125,7 @@ class Switch:
         self._observer = observer
         self._wall_clock = wall_clock
         self._max_calls = max_calls
+        self.live = LiveFacts(registrar)
         self.shared = Shared(settings, media, ids, recorder)
         self._deadlines: Deadlines[Leg | Call] = Deadlines()
 
@@ -184,13 +186,11 @@ class Switch:
         match event:
             case SourceEnded(source):
                 call = self.shared.listeners.sources.get(source)
-                if call is None:
-                    self.shared.rooms.sound_ended(source)
-                else:
+                if call is not None:
                     self._from_call(call, call.sound_ended(source, now), now, out)
             case DigitHeard(leg, digit, duration_ms):
                 call = self.shared.listeners.legs.get(leg)
-                if call is not None:
+                if call is not None and digit in DIGITS:
                     press = Press(digit, duration_ms)
                     self._from_call(call, call.digit_heard(press, "media", now), now, out)
             case _:
@@ -336,6 +336,7 @@ class Switch:
         self.calls[record.id] = call
         self.legs += 1
         self._observer.call_started(record)
+        self.live.call_started(record, source.caller.user, source.trunk)
         self._from_session(leg, session.trying(now), now, out)
         out.append(RouteNeeded(call, self._routed(record, source, called, request)))
         return None
@@ -381,9 +382,12 @@ class Switch:
                 case from_call.LegOpened(leg):
                     self.legs += 1
                     self._observer.leg_started(leg.trunk)
+                    first = next((each for each in call.legs if each.label == leg.label), leg) is leg
+                    self.live.leg_opened(call.record.id, leg, first=first)
                 case from_call.LegClosed(leg):
                     self.legs -= 1
                     self._observer.leg_finished(leg, now)
+                    self.live.leg_closed(call.record.id, leg, call.legs)
                     self._arm(leg, leg.session.next_deadline())
                 case from_call.Progressed():
                     self._observer.call_progressed(call.record)
@@ -396,6 +400,7 @@ class Switch:
                 case from_call.Finished():
                     self.calls.pop(call.record.id, None)
                     self._observer.call_finished(call.record)
+                    self.live.call_finished(call.record.id)
                     out.append(CallEnded(call))
                 case _:
                     assert_never(output)

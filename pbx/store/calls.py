@@ -12,9 +12,9 @@ from typing import Any, cast
 from pydantic_core import to_json
 
 from pbx.call.record import CallRecord, LegTotals
-from pbx.dialplan.answers import answer_json, answers_of
 from pbx.dialplan.decisions import Dial, Queue, Reject
 from pbx.dialplan.generation import Verdict
+from pbx.dialplan.outside import answer_json, answers_of
 from pbx.dialplan.words import said
 from pbx.rtp.quality import estimate
 from pbx.store.database import Store

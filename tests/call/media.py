@@ -129,8 +129,10 @@ class FakeMedia:
             self.bridges[bridge].add(member)
 
     def leave(self, member: Member) -> None:
-        for members in self.bridges.values():
-            members.discard(member)
+        for bridge, members in self.bridges.items():
+            if member in members:
+                assert not any(member in gain[1:] for gain in self.gains if gain[0] == bridge)
+                members.discard(member)
         if isinstance(member, LegId) and member in self.rows:
             self.unbridge(member)
 

@@ -57,8 +57,8 @@ class MenuHandler(Ending):
         prompt: OneOrMany = Field(description="The sound, or several, that say what may be chosen.")
         choices: dict[str, _Ending] = Field(
             min_length=1,
-            description="What follows which digits, the first that fits: 1, 12, * and # as they are; X is 0-9, "
-            "Z 1-9, N 2-9, a . at the end one or more of any. With those the call goes on as one to the "
+            description="What follows which digits, the first that fits: 1, 12, * and # as they are; X is "
+            "0-9, Z 1-9, N 2-9, a . at the end one or more of any. With those the call goes on as one to the "
             'digits: {"1XXX": {dial: user}}.',
         )
         timeout: _Ending = Field(None, description="What follows when no digits came in time.")

@@ -30,9 +30,9 @@ class QueueHandler(Ending):
         )
         on: dict[QueueOutcome, Annotated[Any, WithJsonSchema({"$comment": "ending"})]] = Field(
             default_factory=dict,
-            description="What follows an outcome: timeout (the longest wait is over), closed, full, left (the "
-            "caller chose not to wait), unavailable (no agent is there) or failed. What is not here is as the "
-            "queue's own on: says, else the call ends with the outcome's code.",
+            description="What follows an outcome: timeout (the longest wait is over), closed, full, left "
+            "(the caller chose not to wait), unavailable (no agent is there) or failed. What is not here is "
+            "as the queue's own on: says, else the call ends with the outcome's code.",
         )
 
     options: Options

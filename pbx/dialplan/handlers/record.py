@@ -35,8 +35,8 @@ class RecordHandler(Handler):
         name: Text = Field(
             "{date}-{time}-{from}-{to}-{id}",
             max_length=200,
-            description="The file's name without its ending, with placeholders, {date}, {time} and {id} among "
-            "them; what no file should have in its name becomes an underscore.",
+            description="The file's name without its ending, with placeholders, {date}, {time} and {id} "
+            "among them; what no file should have in its name becomes an underscore.",
         )
 
     options: Options
