@@ -188,6 +188,13 @@ class Limits(Shape):
     calls: Count = Field(2000, description="Calls at once; beyond, 503 with Retry-After.")
 
 
+class Records(Shape):
+    """How long the records of finished calls are kept."""
+
+    keep: Duration = Field(30 * 86400.0, ge=60, description="How long after its end a call is kept.")
+    max: Count = Field(1_000_000, description="How many calls are kept; the oldest go first.")
+
+
 def _empty() -> Any:
     return {}
 
@@ -240,6 +247,8 @@ class Settings(Shape):
     )
     policy: Policy = Field(default_factory=Policy, description="What of one leg the other may see.")
     limits: Limits = Field(default_factory=Limits, description="Bounds of the whole service.")
+    records: Records = Field(default_factory=Records, description="How long finished calls are kept.")
+    watch: Flag = Field(False, description="Reload the dialplan as soon as one of its files changes.")
     drain: Duration = Field(10.0, description="How long calls may go on after SIGTERM.")
 
     _path: Path = PrivateAttr(default=DEFAULT_FILE)
