@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IReadDescriptor
@@ -18,6 +18,7 @@ from pbx.api.app import create_app
 from pbx.api.models import ListenerReport
 from pbx.api.server import HttpServer
 from pbx.call.causes import POLICIES
+from pbx.call.media import Media
 from pbx.call.settings import DEFAULT_FORMATS, CallSettings
 from pbx.config.settings import Settings
 from pbx.config.settings import User as UserSettings
@@ -27,7 +28,7 @@ from pbx.dialplan.plugins import Plugins
 from pbx.errors import OperatorError
 from pbx.ids import Ids
 from pbx.media.plane import MediaPlane
-from pbx.media.values import MediaSilent, MediaStopped, SourceProven
+from pbx.media.values import DigitHeard, MediaSilent, MediaStopped, Sound, SourceEnded, SourceProven
 from pbx.metrics.metrics import Metrics
 from pbx.net.addresses import Routes
 from pbx.net.endpoint import Endpoint
@@ -41,6 +42,7 @@ from pbx.service.counting import Counting
 from pbx.service.destinations import DEFAULT_PORT, Destinations
 from pbx.service.network import OwnAddress
 from pbx.service.plugins import PluginLife
+from pbx.service.recordings import Recordings
 from pbx.service.reports import VERSION, Reports
 from pbx.service.router import Router
 from pbx.service.screening import DIALOG_ALLOW, PRODUCT
@@ -111,7 +113,12 @@ class Service:
         users = {name: User(user.name, user.caller_id) for name, user in settings.users.items()}
         trunks = {name: _trunk(name, settings) for name in settings.trunks}
         self.metrics = Metrics(trunks)
-        self.endpoint = Endpoint(reactor, _routes(settings), settings.sip.max_connections)
+        self.endpoint = Endpoint(
+            reactor,
+            _routes(settings),
+            settings.sip.max_connections,
+            settings.sip.max_connections_per_source,
+        )
         own = OwnAddress(self.endpoint)
         sip = settings.sip
         timers = Timers(sip.t1, sip.t2, sip.t4, sip.timer_c)
@@ -123,6 +130,8 @@ class Service:
             relay=settings.media.relay,
             progress=progress,
         )
+        # The plane relays and does not mix: plans that need more are refused with the dialplan.
+        media = cast("Media", self.media)
         limits = settings.registrar
         self.registrar = Registrar(
             RegistrarLimits(
@@ -161,7 +170,8 @@ class Service:
             ),
             network=self.endpoint,
             own=own,
-            media=self.media,
+            media=media,
+            recorder=Recordings(media),
             settings=CallSettings(
                 timers,
                 DIALOG_ALLOW,
@@ -169,6 +179,7 @@ class Service:
                 POLICIES[settings.policy.final_codes],
                 DEFAULT_FORMATS,
                 settings.codecs,
+                transcode=False,
             ),
             ids=ids,
             observer=Counting(self.metrics),
@@ -179,12 +190,20 @@ class Service:
             settings.domain, users, trunks, self.registrar, self.endpoint, own, settings.ring
         )
         self._resolver = Resolver(reactor, reachable=self.endpoint.reaches)
-        self.router = Router(self._generation, destinations, self._resolver.resolve)
+        self.router = Router(
+            self._generation, destinations, self._resolver.resolve, _find_sound, self.switch.live
+        )
         plugins = settings.known.plugins or Plugins()
         self.plugins = PluginLife(reactor, plugins, self.metrics, self.router.used)
         self._reloading = DeferredLock()
         self.conductor = Conductor(
-            self.switch, self.router, self.metrics, clock.now, self.endpoint.carry_out, self._bindings_changed
+            self.switch,
+            self.router,
+            self.metrics,
+            clock.now,
+            self.endpoint.carry_out,
+            self._bindings_changed,
+            self.media.hold,
         )
         self.reports = Reports(
             settings.domain, self.switch, self.router, self.conductor, self.media, self.endpoint, clock
@@ -340,12 +359,18 @@ class Service:
                             self.conductor.hang_up(call.record.id)
                 case MediaStopped(reason):
                     self._failed(f"the media thread ended: {reason}")
+                case SourceEnded() | DigitHeard():
+                    self.conductor.media_happened(event)
                 case SourceProven():
                     pass
 
 
 def _load(settings: Settings, number: int) -> Generation:
     return load_checked(settings.dialplan, settings.known, number)
+
+
+def _find_sound(name: str) -> Sound:
+    raise OperatorError(f"there is no sound {name!r}", "sounds are not read yet")
 
 
 def _routes(settings: Settings) -> Routes:
