@@ -17,6 +17,7 @@ from pbx.media.thread import MediaThread, command
 from pbx.media.values import (
     Address,
     Family,
+    LegAudio,
     LegId,
     LegStatistics,
     LoopStatistics,
@@ -162,6 +163,7 @@ class MediaPlane:
         send: bool,
         payload_map: Mapping[int, int],
         clock_rates: Mapping[int, int],
+        audio: LegAudio | None = None,  # noqa: ARG002  # for the matrix
     ) -> None:
         """Say where the leg's peer is, which directions are on, and which payload types it sends.
 

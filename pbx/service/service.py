@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IReadDescriptor
@@ -18,6 +18,7 @@ from pbx.api.app import create_app
 from pbx.api.models import ListenerReport
 from pbx.api.server import HttpServer
 from pbx.call.causes import POLICIES
+from pbx.call.media import Media
 from pbx.call.settings import DEFAULT_FORMATS, CallSettings
 from pbx.config.settings import Settings
 from pbx.config.settings import User as UserSettings
@@ -27,7 +28,7 @@ from pbx.dialplan.plugins import Plugins
 from pbx.errors import OperatorError
 from pbx.ids import Ids
 from pbx.media.plane import MediaPlane
-from pbx.media.values import MediaSilent, MediaStopped, SourceProven
+from pbx.media.values import DigitHeard, MediaSilent, MediaStopped, Sound, SourceEnded, SourceProven
 from pbx.metrics.metrics import Metrics
 from pbx.net.addresses import Routes
 from pbx.net.endpoint import Endpoint
@@ -41,6 +42,7 @@ from pbx.service.counting import Counting
 from pbx.service.destinations import DEFAULT_PORT, Destinations
 from pbx.service.network import OwnAddress
 from pbx.service.plugins import PluginLife
+from pbx.service.recordings import Recordings
 from pbx.service.reports import VERSION, Reports
 from pbx.service.router import Router
 from pbx.service.screening import DIALOG_ALLOW, PRODUCT
@@ -123,6 +125,8 @@ class Service:
             relay=settings.media.relay,
             progress=progress,
         )
+        # The plane learns to mix; until then what it cannot do costs the call that asks for it.
+        media = cast("Media", self.media)
         limits = settings.registrar
         self.registrar = Registrar(
             RegistrarLimits(
@@ -161,7 +165,8 @@ class Service:
             ),
             network=self.endpoint,
             own=own,
-            media=self.media,
+            media=media,
+            recorder=Recordings(media),
             settings=CallSettings(
                 timers,
                 DIALOG_ALLOW,
@@ -169,6 +174,7 @@ class Service:
                 POLICIES[settings.policy.final_codes],
                 DEFAULT_FORMATS,
                 settings.codecs,
+                settings.media.transcode,
             ),
             ids=ids,
             observer=Counting(self.metrics),
@@ -179,7 +185,9 @@ class Service:
             settings.domain, users, trunks, self.registrar, self.endpoint, own, settings.ring
         )
         self._resolver = Resolver(reactor, reachable=self.endpoint.reaches)
-        self.router = Router(self._generation, destinations, self._resolver.resolve)
+        self.router = Router(
+            self._generation, destinations, self._resolver.resolve, _find_sound, self.switch.live
+        )
         plugins = settings.known.plugins or Plugins()
         self.plugins = PluginLife(reactor, plugins, self.metrics, self.router.used)
         self._reloading = DeferredLock()
@@ -346,12 +354,18 @@ class Service:
                             self.conductor.hang_up(call.record.id)
                 case MediaStopped(reason):
                     self._failed(f"the media thread ended: {reason}")
+                case SourceEnded() | DigitHeard():
+                    self.conductor.media_happened(event)
                 case SourceProven():
                     pass
 
 
 def _load(settings: Settings, number: int) -> Generation:
     return load_checked(settings.dialplan, settings.known, number)
+
+
+def _find_sound(name: str) -> Sound:
+    raise OperatorError(f"there is no sound {name!r}", "sounds are not read yet")
 
 
 def _routes(settings: Settings) -> Routes:
