@@ -123,6 +123,9 @@ class Sip(Shape):
         100_000, description="Transactions at once; beyond, 503 with Retry-After."
     )
     max_connections: Count = Field(1000, description="TCP connections at once.")
+    max_connections_per_source: Count = Field(
+        200, description="TCP connections at once that one address may open (IPv6: one /64)."
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

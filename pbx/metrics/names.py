@@ -18,6 +18,7 @@ GAUGES: Final = {
     "pbx_registrations_active": "Registered contacts.",
     "pbx_tasks_active": "Tasks and threads of work under way.",
     "pbx_connections_active": "Open stream connections for SIP.",
+    "pbx_connections_unparsed_bytes": "What stream connections keep of messages that are not whole yet.",
     "pbx_nonces_active": "Digest nonces whose uses are remembered.",
     "pbx_uptime_seconds": "Since the service was ready.",
 }
@@ -29,6 +30,7 @@ HANDLER_GAUGES: Final = {
 
 # Kept by their owner as numbers by cause, and read at each scrape.
 OBSERVED_COUNTS: Final = {
+    "pbx_limits_reached": "What was refused because a bound was reached (docs/bounds.md), by bound.",
     "pbx_transactions_dropped": "Messages that no transaction took, by rule.",
     "pbx_media_dropped_packets": "Media packets that were not relayed, by reason.",
 }

@@ -113,7 +113,12 @@ class Service:
         users = {name: User(user.name, user.caller_id) for name, user in settings.users.items()}
         trunks = {name: _trunk(name, settings) for name in settings.trunks}
         self.metrics = Metrics(trunks)
-        self.endpoint = Endpoint(reactor, _routes(settings), settings.sip.max_connections)
+        self.endpoint = Endpoint(
+            reactor,
+            _routes(settings),
+            settings.sip.max_connections,
+            settings.sip.max_connections_per_source,
+        )
         own = OwnAddress(self.endpoint)
         sip = settings.sip
         timers = Timers(sip.t1, sip.t2, sip.t4, sip.timer_c)
