@@ -144,6 +144,9 @@ class Media(Shape):
     threads: Whole = Field(1, ge=1, le=64, description="Media threads, at most one for each core.")
     pool: Count = Field(64, description="Port pairs that are bound before they are needed.")
     rtp_timeout: Duration = Field(0.0, description="Silence on a leg that is reported; 0s for never.")
+    transcode: Flag = Field(
+        False, description="Whether legs without a common codec are joined by decoding and encoding."
+    )
     relay: Flag = Field(True, description="false relays no packet: only for tests that must then fail.")
 
 

@@ -190,7 +190,7 @@ class Service:
                 POLICIES[settings.policy.final_codes],
                 DEFAULT_FORMATS,
                 settings.codecs,
-                transcode=False,
+                settings.media.transcode,
             ),
             ids=ids,
             observer=Counting(self.metrics),
