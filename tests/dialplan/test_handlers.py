@@ -1,4 +1,4 @@
-"""play, menu, record, conference, queue, limit, forward, set, include and http, one decision after another."""
+"""play, menu, record, conference, queue, limit, forward, set, include and http, decision by decision."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -49,7 +49,8 @@ def test_a_sound_at_the_end_of_a_chain_ends_the_call() -> None:
 
 def test_a_sound_in_a_rule_and_after_an_outcome_goes_on_after_the_handler() -> None:
     tree = generation(
-        "  main:\n    - routing: [{to: 5, play: five}]\n    - {dial: user/1001, on: {busy: {play: sorry}}}\n    - hangup\n"
+        "  main:\n    - routing: [{to: 5, play: five}]\n"
+        "    - {dial: user/1001, on: {busy: {play: sorry}}}\n    - hangup\n"
     )
     five = decide(tree, call("5"))
     assert five.decision == Play("five")
@@ -63,7 +64,8 @@ def test_a_sound_in_a_rule_and_after_an_outcome_goes_on_after_the_handler() -> N
 def test_an_included_chain_comes_back_with_what_it_changed() -> None:
     tree = generation(
         "  main:\n    - include: screen\n    - play: hello\n    - echo\n"
-        "  screen:\n    - play: first\n    - set: {caller_name: Screened}\n    - routing: [{to: 9, reject: 403}]\n"
+        "  screen:\n    - play: first\n    - set: {caller_name: Screened}\n"
+        "    - routing: [{to: 9, reject: 403}]\n"
     )
     first = decide(tree, call("1"))
     assert (first.decision, first.resume) == (Play("first"), (("main", 1), ("screen", 1)))
@@ -249,7 +251,8 @@ def test_a_conference_is_named_by_the_call() -> None:
 def test_a_queue_has_endings_of_its_own_and_of_the_step() -> None:
     text = (
         "entry: [{from: anyone, chain: a}]\n"
-        "queues: {q: {agents: ['1001', {agent: trunk/carrier/+31}], on: {timeout: {reject: 480}, full: hangup}}}\n"
+        "queues: {q: {agents: ['1001', {agent: trunk/carrier/+31}], "
+        "on: {timeout: {reject: 480}, full: hangup}}}\n"
         "chains:\n  a:\n    - {queue: q, priority: 3, on: {full: {goto: b}}}\n  b: [echo]\n"
     )
     tree = compile_dialplan(loads(text, "d.yaml"), KNOWN)
@@ -288,7 +291,8 @@ def test_mistakes_in_queues(queue: str, problem: str) -> None:
 def test_what_is_shown_and_sent() -> None:
     tree = generation(
         "  main:\n"
-        "    - set: {caller_id: '+3120{to}', caller_id_name: '{name}', headers: {X-Called: '{to}', subject: a}}\n"
+        "    - set: {caller_id: '+3120{to}', caller_id_name: '{name}', "
+        "headers: {X-Called: '{to}', subject: a}}\n"
         "    - set: {anonymous: true, headers: {x-called: again}}\n    - dial: user/1002\n"
     )
     verdict = decide(tree, call("1\r\nEvil: 1"))
@@ -531,7 +535,10 @@ def test_files_include_others_and_places_name_them(tmp_path: Path) -> None:
         "lists: {bad: [{file: bad.txt}]}\nchains:\n  screen:\n    - blacklist: bad\n"
         "tests: [{name: t, call: {from: '+49', to: 1}, expect: {reject: 603}}]\n"
     )
-    main = "include: [sub/lists.yaml]\nentry: [{from: anyone, chain: main}]\nchains: {main: [include: screen, echo]}\n"
+    main = (
+        "include: [sub/lists.yaml]\nentry: [{from: anyone, chain: main}]\n"
+        "chains: {main: [include: screen, echo]}\n"
+    )
     (tmp_path / "main.yaml").write_text(main)
     tree, found = with_problems(tmp_path / "main.yaml")
     assert found == []
