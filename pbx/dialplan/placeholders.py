@@ -1,13 +1,14 @@
-"""Placeholders in texts: `{to}`, `{from}`, `{user}`, `{trunk}`, `{1}`… and the names given by `set`."""
+"""Placeholders in texts: `{to}`, `{from}`, `{user}`, `{trunk}`, `{digits}` that were chosen in a menu,
+`{1}`… and the names given by `set`."""
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from pbx.dialplan.call import Call
 from pbx.documents import nearest, shown
 
-BUILT_IN = ("to", "from", "name", "user", "trunk")
+BUILT_IN = ("to", "from", "name", "user", "trunk", "digits")
 
 _PART = re.compile(r"\{([^{}]*)\}|([^{}]+)|([{}])")
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")
@@ -21,13 +22,26 @@ class Template:
     literal: str | None
     parts: tuple[tuple[bool, str], ...]
 
-    def expand(self, call: Call, escape: Callable[[str], str] | None = None) -> str:
-        """The text for `call`; what is put in goes through `escape`, what was written does not."""
+    def expand(
+        self,
+        call: Call,
+        escape: Callable[[str], str] | None = None,
+        here: Mapping[str, str] | None = None,
+    ) -> str:
+        """The text for `call`; what is put in goes through `escape`, what was written does not.
+
+        `here` has what some names stand for here only.
+        """
         if self.literal is not None:
             return self.literal
         pieces = []
         for written, text in self.parts:
-            piece = text if written else value_of(text, call)
+            if written:
+                piece = text
+            elif here is not None and text in here:
+                piece = here[text]
+            else:
+                piece = value_of(text, call)
             pieces.append(piece if written or escape is None else escape(piece))
         return "".join(pieces)
 

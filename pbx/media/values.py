@@ -82,7 +82,6 @@ class Sound:
         return len(self.samples) / self.rate
 
 
-
 @dataclass(frozen=True, slots=True)
 class ReceiveCounts:
     """What came from a leg's proven source, counted as RFC 3550 says; None was not measured.
