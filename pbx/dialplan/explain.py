@@ -1,5 +1,6 @@
 """The decision path of one call, as a ladder for people and as JSON for programs."""
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pbx.dialplan.call import Call, Caller
@@ -22,14 +23,30 @@ def ladder(generation: Generation, call: Call, verdict: Verdict) -> str:
         lines.append(f"entry    none takes calls from {call.source}")
     else:
         lines.append(f"entry    {entry.source} → chain {entry.chain}    {entry.place}")
-    for visit in verdict.path:
-        lines.append(f"{visit.chain}: {visit.position} {visit.handler}    {visit.place}")
-        lines.append(f"         saw   {visit.saw}")
-        lines.append(f"         said  {visit.said}")
-        lines.append(f"         why   {visit.reason}")
+    lines.extend(_visits(verdict))
     reason = verdict.decision.reason
     lines.append(f"decision {said(verdict.decision)}" + (f" ({reason})" if reason else ""))
     return "\n".join(map(_printable, lines))
+
+
+def followed(verdicts: Iterable[Verdict]) -> list[str]:
+    """What came after a first verdict, a line for each handler that was asked and each decision."""
+    lines: list[str] = []
+    for verdict in verdicts:
+        asked = f"digits {verdict.digits or 'none'}" if verdict.asked == "digits" else verdict.asked
+        lines.append(f"after    {asked or 'that'}")
+        lines.extend(_visits(verdict))
+        reason = verdict.decision.reason
+        lines.append(f"then     {said(verdict.decision)}" + (f" ({reason})" if reason else ""))
+    return [_printable(line) for line in lines]
+
+
+def _visits(verdict: Verdict) -> Iterator[str]:
+    for visit in verdict.path:
+        yield f"{visit.chain}: {visit.position} {visit.handler}    {visit.place}"
+        yield f"         saw   {visit.saw}"
+        yield f"         said  {visit.said}"
+        yield f"         why   {visit.reason}"
 
 
 def explanation_json(generation: Generation, call: Call, verdict: Verdict) -> dict[str, Any]:

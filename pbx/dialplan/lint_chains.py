@@ -87,7 +87,7 @@ class _Walk:
             if {"open", "closed"} <= {what for what, _ in handler.branches()}:
                 self.ended = where
         elif isinstance(handler, SetHandler):
-            if handler.options.caller_number is not None:
+            if handler.changes_caller:
                 self._keep([rule for rule in self._rules if not rule.from_])
         elif not isinstance(handler, BlacklistHandler | AllowlistHandler):
             self._keep([])

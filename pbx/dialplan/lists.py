@@ -132,13 +132,17 @@ def sample_of_country(country: str) -> str:
 
 
 def compile_lists(
-    values: Any, document: Document, directory: Path, problems: list[Problem]
+    values: Any,
+    document: Document,
+    directory_of: Callable[[tuple[str | int, ...]], Path],
+    problems: list[Problem],
 ) -> dict[str, NumberList]:
     """The lists of a dialplan by name; what is wrong with them is added to `problems`."""
     lists: dict[str, NumberList] = {}
     for name, entries in values.items() if isinstance(values, dict) else ():
         found = NumberList(name, document.key_place(("lists", name)))
         lists[name] = found
+        directory = directory_of(("lists", name))
         for index, entry in enumerate(entries if isinstance(entries, list) else ()):
             place = document.place(("lists", name, index))
             try:

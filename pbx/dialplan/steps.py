@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pbx.dialplan.decisions import Rule
+from pbx.dialplan.decisions import Outcome, Rule
 from pbx.dialplan.handler import Ending, Handler
 from pbx.dialplan.handlers import NOT_YET, registry
 from pbx.dialplan.scope import Scope
@@ -54,6 +54,19 @@ def compile_step(
     before = len(scope.build.problems)
     handler.bind(inner)
     return handler if len(scope.build.problems) == before else None
+
+
+def compile_endings(
+    steps: Mapping[Any, Any], scope: Scope, *location: str, why: str = "", rule: Rule | None = None
+) -> dict[Outcome, Ending]:
+    """What follows outcomes, which stand at `location`; what is wrong is reported and left out."""
+    found: dict[Outcome, Ending] = {}
+    for outcome, step in steps.items():
+        words = f"{why}, on {outcome}"
+        ending = compile_step(scope.at(*location, outcome), step, endings=True, rule=rule, why=words)
+        if isinstance(ending, Ending):
+            found[outcome] = ending
+    return found
 
 
 def _handlers(scope: Scope) -> Mapping[str, type[Handler]]:

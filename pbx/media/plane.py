@@ -248,6 +248,13 @@ class MediaPlane:
         """A consistent snapshot; of a leg that is not open, an empty one."""
         return snapshots.leg_statistics(self._shared, leg) if self._is_open(leg) else LegStatistics()
 
+    def hold(self, held: bool) -> None:
+        """Gather what is ordered while `held`, and hand it over when it is not: one wake-up for all of it."""
+        for thread in self._threads:
+            thread.held = held
+            if not held:
+                thread.flush()
+
     # What the reactor watches
 
     def events(self) -> list[MediaEvent]:

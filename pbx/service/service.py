@@ -170,7 +170,7 @@ class Service:
                 DEFAULT_FORMATS,
                 settings.codecs,
                 # Offering SRTP to everybody is not what a service does that merely takes it.
-                "accepted" if settings.media.srtp == "optional" else settings.media.srtp,
+                srtp="accepted" if settings.media.srtp == "optional" else settings.media.srtp,
             ),
             ids=ids,
             observer=Counting(self.metrics),
@@ -186,7 +186,13 @@ class Service:
         self.plugins = PluginLife(reactor, plugins, self.metrics, self.router.used)
         self._reloading = DeferredLock()
         self.conductor = Conductor(
-            self.switch, self.router, self.metrics, clock.now, self.endpoint.carry_out, self._bindings_changed
+            self.switch,
+            self.router,
+            self.metrics,
+            clock.now,
+            self.endpoint.carry_out,
+            self._bindings_changed,
+            self.media.hold,
         )
         self.reports = Reports(
             settings.domain, self.switch, self.router, self.conductor, self.media, self.endpoint, clock
