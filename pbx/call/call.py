@@ -252,7 +252,7 @@ class Call:
         leg.audio.close()
         audio = leg.audio
         codec = None if audio.agreed is None else audio.agreed.codec.encoding
-        self.record.legs.append(LegTotals(leg.label, leg.trunk, codec, audio.statistics))
+        self.record.legs.append(LegTotals(leg.label, leg.trunk, codec, audio.statistics, leg.session.call_id))
         self.out.append(LegClosed(leg))
 
 

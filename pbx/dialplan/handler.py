@@ -84,6 +84,10 @@ class Ending(Handler):
         """Decide about `call`."""
         raise NotImplementedError
 
+    def settles(self) -> bool:
+        """Whether the chain never goes on after it, whatever it comes to."""
+        return self.ends and all(each.settles() for each in self.endings())
+
 
 class Settled(Ending):
     """An ending that is the same for every call; a subclass gives `settle`."""

@@ -13,6 +13,7 @@ from typing import Any
 from pbx.dialplan.call import normalised
 from pbx.dialplan.patterns import Pattern, compile_pattern
 from pbx.documents import Document, nearest, shown, text_of
+from pbx.documents.sources import read_source
 from pbx.errors import Place, Problem
 
 ANONYMOUS = frozenset({"", "anonymous", "private", "restricted", "unavailable", "unknown", "withheld"})
@@ -190,8 +191,7 @@ def _country(text: str) -> str:
 
 def _read(path: Path, found: NumberList, problems: list[Problem]) -> None:
     try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_FILE_BYTES + 1)
+        data = read_source(path, MAX_FILE_BYTES + 1)
     except OSError as error:
         reason = (error.strerror or "unknown reason").lower()
         raise ValueError(f"the list {path} cannot be read: {reason}") from None

@@ -77,12 +77,13 @@ def call_from(values: Mapping[str, Any]) -> tuple[Call, Facts]:
         raise UnreadableRecord(f"this decision is recorded in version {schema!r}, this pbx reads {SCHEMA}")
     try:
         inputs = values["inputs"]
-        return _call(inputs["call"]), Facts(None, dict(inputs["facts"]))
+        return call_from_json(inputs["call"]), Facts(None, dict(inputs["facts"]))
     except (KeyError, TypeError, ValueError) as error:
         raise UnreadableRecord(f"this decision is not recorded as it should be: {error!r}") from None
 
 
-def _call(values: Mapping[str, Any]) -> Call:
+def call_from_json(values: Mapping[str, Any]) -> Call:
+    """The call that `call_json` wrote; raises KeyError, TypeError or ValueError when it did not."""
     at = datetime.fromisoformat(values["at"])
     if values["zone"]:
         at = at.astimezone(ZoneInfo(values["zone"]))

@@ -18,6 +18,7 @@ from pbx.media.thread import MediaThread, command
 from pbx.media.values import (
     Address,
     Family,
+    LegAudio,
     LegId,
     LegStatistics,
     LoopStatistics,
@@ -168,6 +169,7 @@ class MediaPlane:
         send: bool,
         payload_map: Mapping[int, int],
         clock_rates: Mapping[int, int],
+        audio: LegAudio | None = None,  # noqa: ARG002  # for the matrix
     ) -> None:
         """Say where the leg's peer is, which directions are on, and which payload types it sends.
 

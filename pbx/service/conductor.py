@@ -9,6 +9,7 @@ from twisted.python.failure import Failure
 
 from pbx.call.call import Call
 from pbx.call.plan import Plan, Refuse
+from pbx.call.record import CallRecord
 from pbx.media.values import DigitHeard, SourceEnded
 from pbx.metrics.metrics import Metrics
 from pbx.registrar.binding import BindingEvent
@@ -17,6 +18,7 @@ from pbx.service.switch import BindingsChanged, CallEnded, OutcomeNeeded, Output
 from pbx.sip.flow import Flow
 from pbx.sip.framing import FramingError
 from pbx.sip.outputs import Transmit
+from pbx.store.entries import Decided
 
 log = logging.getLogger("pbx")
 
@@ -39,6 +41,7 @@ class Conductor:
         send: Callable[[Sequence[Transmit]], None],
         bindings_changed: Callable[[Sequence[BindingEvent], float], None],
         hold_media: Callable[[bool], object] = bool,
+        call_ended: Callable[[CallRecord, int, Sequence[Decided]], None] | None = None,
     ) -> None:
         self._switch = switch
         self._router = router
@@ -46,6 +49,7 @@ class Conductor:
         self._clock = clock
         self._send = send
         self._bindings_changed = bindings_changed
+        self._call_ended = call_ended
         self._hold_media = hold_media
         self.faults = 0
 
@@ -118,7 +122,9 @@ class Conductor:
                     follows = self._router.follow(call, outcome, status, self._clock, digits)
                     self._ask(call, follows, now, sent)
                 case CallEnded(call):
-                    self._router.forget(call)
+                    generation, decided = self._router.forget(call)
+                    if self._call_ended is not None:
+                        self._call_ended(call.record, generation, decided)
                 case BindingsChanged(events):
                     self._bindings_changed(events, now)
                 case _:

@@ -18,12 +18,16 @@ from pbx.errors import OperatorError
 from pbx.media.values import Sound
 from pbx.service.destinations import Addresses, Destinations, Dialled
 from pbx.service.live import LiveFacts
+from pbx.store.entries import Decided
 
 log = logging.getLogger("pbx")
 
 Resolve = Callable[[set[str]], Awaitable[Addresses]]
 FindSound = Callable[[str], Sound]
 """The sound of a name. Raises OperatorError."""
+
+# Of a call that is decided again and again (a menu), so many decisions are remembered.
+MAX_DECIDED = 64
 
 
 class Router:
@@ -43,6 +47,8 @@ class Router:
         self._destinations = destinations
         self._resolve = resolve
         self._verdicts: dict[str, tuple[Generation, Verdict]] = {}
+        self._decided: dict[str, list[Decided]] = {}
+        self.observer: Callable[[Sequence[Decided]], None] | None = None
         self._asked: Counter[int] = Counter()
 
     async def route(self, call: Call, routed: RoutedCall, now: Callable[[], float]) -> Plan:
@@ -50,11 +56,12 @@ class Router:
         generation = self.generation
         self._asked[generation.number] += 1
         try:
-            verdict = await generation.decide(routed, facts=self._facts(call, now))
+            verdict = await generation.decide(routed, facts=self._facts(call, now), stopwatch=now)
         finally:
             self._asked[generation.number] -= 1
             if not self._asked[generation.number]:
                 del self._asked[generation.number]
+        self._note(call, Decided(verdict))
         return await self._plan(call, generation, verdict, now)
 
     async def follow(
@@ -66,7 +73,8 @@ class Router:
         if known is not None:
             generation, verdict = known
             facts = self._facts(call, now)
-            following = await generation.after(verdict, outcome, digits=digits, facts=facts)
+            following = await generation.after(verdict, outcome, digits=digits, facts=facts, stopwatch=now)
+            self._note(call, Decided(following, outcome, digits))
             if following is not None:
                 return await self._plan(call, generation, following, now)
         return Refuse(status, cause="not-found" if status == 404 else CAUSE_OF_OUTCOME[outcome])
@@ -77,14 +85,33 @@ class Router:
             return True
         return any(kept is generation for kept, _ in self._verdicts.values())
 
+    def calls_by_generation(self) -> Counter[int]:
+        """How many calls each generation has decided, by its number."""
+        return Counter(kept.number for kept, _ in self._verdicts.values())
+
     def verdict(self, call_id: str) -> Verdict | None:
         """How the call was routed last."""
         known = self._verdicts.get(call_id)
         return None if known is None else known[1]
 
-    def forget(self, call: Call) -> None:
-        """The call is over."""
-        self._verdicts.pop(call.record.id, None)
+    def decided(self, call_id: str) -> Sequence[Decided]:
+        """Every decision about the call so far, the first MAX_DECIDED of them."""
+        return tuple(self._decided.get(call_id, ()))
+
+    def forget(self, call: Call) -> tuple[int, Sequence[Decided]]:
+        """The call is over; gives the number of its generation, and what was decided about it."""
+        known = self._verdicts.pop(call.record.id, None)
+        number = (self.generation if known is None else known[0]).number
+        return number, self._decided.pop(call.record.id, ())
+
+    def _note(self, call: Call, decided: Decided) -> None:
+        if call.state == "ended":
+            return
+        history = self._decided.setdefault(call.record.id, [])
+        if len(history) < MAX_DECIDED:
+            history.append(decided)
+            if self.observer is not None:
+                self.observer(history)
 
     async def _plan(
         self, call: Call, generation: Generation, verdict: Verdict, now: Callable[[], float]

@@ -4,6 +4,7 @@ Pure: bytes, verdicts and due times in; bytes to send and questions out. It join
 registrar, the dialogs of all calls and the media plane; the edge gives it the network and the dialplan.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -40,6 +41,7 @@ from pbx.sip.authentication import Challenge
 from pbx.sip.dialog import DialogId, received_id
 from pbx.sip.flow import Flow, Transport
 from pbx.sip.framing import FramingError
+from pbx.sip.limits import BOUND_OF_PHRASE
 from pbx.sip.malformed import MalformedMessage
 from pbx.sip.message import Request, Response, parse, respond, validate_request, validate_response
 from pbx.sip.outputs import Transmit
@@ -129,6 +131,7 @@ class Switch:
         self.live = LiveFacts(registrar)
         self.shared = Shared(settings, media, ids, recorder)
         self._deadlines: Deadlines[Leg | Call] = Deadlines()
+        self._reached: Counter[str] = Counter()
 
     # -- from the edge ---------------------------------------------------------------------------------------
 
@@ -198,6 +201,12 @@ class Switch:
                 assert_never(event)
         return out
 
+    @property
+    def reached(self) -> dict[str, int]:
+        """How often each bound was reached, by its name in docs/bounds.md."""
+        counters = self.layer.counters
+        return {**self._reached, "transactions": counters.over_bound + counters.refused_sends}
+
     def next_deadline(self) -> float | None:
         """The earliest due time of everything here."""
         earliest: float | None = None
@@ -258,6 +267,9 @@ class Switch:
     def _malformed(self, fault: MalformedMessage, flow: Flow, now: float, out: list[Output]) -> None:
         """Answer what can be answered, statelessly; the rest is dropped (RFC 3261 §8.2, §18.3)."""
         self._observer.malformed(flow.transport)
+        bound = BOUND_OF_PHRASE.get(fault.reason)
+        if bound is not None:
+            self._reached[bound] += 1
         if fault.request is None:
             self._observer.dropped("malformed", flow.transport)
             return
@@ -314,6 +326,8 @@ class Switch:
         if isinstance(source, Challenge):
             return self._challenge(request, source)
         if self.draining or len(self.calls) >= self._max_calls:
+            if not self.draining:
+                self._reached["calls"] += 1
             return respond(request, 503, to_tag=self._ids.tag(), headers=[("retry-after", "5")])
         offered = parse_sdp(request.body) if request.body else None
         session = InviteSession.incoming(

@@ -1,7 +1,7 @@
 """A whole PBX in memory: the real switch, layer, registrar and dialplan; a fake network and media plane."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import ip_network
@@ -10,6 +10,7 @@ from typing import Any
 
 from pbx.call.causes import PASS
 from pbx.call.plan import Connect, Plan
+from pbx.call.record import CallRecord
 from pbx.call.settings import DEFAULT_FORMATS, CallSettings
 from pbx.dialplan.call import Call as RoutedCall
 from pbx.dialplan.call import Caller
@@ -38,6 +39,7 @@ from pbx.sip.flow import Address, Flow, Transport
 from pbx.sip.outputs import Transmit
 from pbx.sip.timers import Timers
 from pbx.sip.transactions import TransactionLayer
+from pbx.store.entries import Decided
 from tests.call.media import FakeMedia, FakeRecorder, a_sound
 
 DOMAIN = "pbx.example"
@@ -156,6 +158,7 @@ class House:
         )
         self.router = Router(generation, destinations, self._resolve, self._sound, self.switch.live)
         self.asked: list[Output] = []
+        self.ended: list[tuple[CallRecord, int, Sequence[Decided]]] = []
         self.hold_decisions = False
 
     def _sound(self, name: str) -> Sound:
@@ -200,7 +203,7 @@ class House:
                     plan = decide_now(self.router.follow(call, outcome, status, lambda: self.now, digits))
                     self.decide(call, plan)
                 case CallEnded(call):
-                    self.router.forget(call)
+                    self.ended.append((call.record, *self.router.forget(call)))
                 case BindingsChanged():
                     pass
         self._deliver()
@@ -257,6 +260,6 @@ class House:
             "gains": len(self.media.gains),
             "rooms": len(self.switch.shared.rooms.open),
             "listeners": len(self.switch.shared.listeners.sources) + len(self.switch.shared.listeners.legs),
-            "verdicts": len(self.router._verdicts),
+            "verdicts": len(self.router._verdicts) + len(self.router._decided),
         }
         assert left == dict.fromkeys(left, 0)

@@ -21,6 +21,7 @@ _Ending = Annotated[Any, WithJsonSchema({"$comment": "ending"})]
 _KEYS = "0123456789*#"
 _CHOICE = re.compile(r"[0-9*#XZN]*[0-9*#XZN.]")
 _CLASSES = {"X": "0123456789", "Z": "123456789", "N": "23456789"}
+_SAMPLES = {"X": "5", "Z": "5", "N": "5", ".": "5"}
 _WILD = re.compile(r"[XZN.]")
 _LONGEST = 20
 # With more strings to look at than this, the caller's pause ends the input instead.
@@ -35,6 +36,11 @@ class Choice:
     language: Language
     ending: Ending
     rule: Rule
+
+    @property
+    def sample(self) -> str:
+        """Digits that are this choice."""
+        return "".join(_SAMPLES.get(each, each) for each in self.text)
 
     @property
     def wild(self) -> bool:
@@ -124,6 +130,11 @@ class MenuHandler(Ending):
     def endings(self) -> Iterable[Ending]:
         """What may follow."""
         return (*(each.ending for each in self.choices), *self._endings.values())
+
+    def settles(self) -> bool:
+        """See Ending: when what follows no choice is said too."""
+        said = {"timeout", "invalid"} <= self._endings.keys()
+        return said and all(each.settles() for each in self.endings())
 
     def choose(self, call: Call, digits: str, menu: Menu) -> tuple[Decision, Call]:
         """What follows `digits` ("" when none came) that `menu` asked for, and the call it is about."""
