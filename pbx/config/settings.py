@@ -159,6 +159,9 @@ class Media(Shape):
         description="SRTP with keys in SDP (RFC 4568): off; optional: taken when a peer offers it; required: "
         "RTP/SAVP or nothing (488).",
     )
+    transcode: Flag = Field(
+        False, description="Whether legs without a common codec are joined by decoding and encoding."
+    )
     relay: Flag = Field(True, description="false relays no packet: only for tests that must then fail.")
 
 

@@ -190,7 +190,7 @@ class Service:
                 POLICIES[settings.policy.final_codes],
                 DEFAULT_FORMATS,
                 settings.codecs,
-                transcode=False,
+                settings.media.transcode,
                 # Offering SRTP to everybody is not what a service does that merely takes it.
                 srtp="accepted" if settings.media.srtp == "optional" else settings.media.srtp,
             ),
