@@ -16,6 +16,7 @@ from pbx.media.relay import (
     receive_datagram,
     route,
 )
+from pbx.media.srtp import unprotect_rtp
 
 
 @compiled
@@ -70,6 +71,10 @@ def take_packet(tables: Tables, mix: Mix, row: int) -> None:
         control[DISCARDED] += 1
         return
     begin(leg)
+    length = unprotect_rtp(tables, leg, length)
+    if length < 0:
+        end(leg)
+        return
     start, size, extended, order, proven_now = account(tables, row, length, known, now)
     end(leg)
     if proven_now:

@@ -28,6 +28,16 @@ LEG: Final = np.dtype(
             "send",
             "peer",
             "closed_at",
+            # its SRTP sessions in libsrtp (0: plain), and what did not pass them
+            "srtp_receive",
+            "srtp_send",
+            "srtp_ssrc",
+            "srtcp_ssrc",
+            "srtp_sources",
+            "unauthenticated",
+            "replayed",
+            "rtcp_unauthenticated",
+            "rtcp_replayed",
             # where its packets come from
             "proven",
             "connected",
@@ -66,6 +76,7 @@ LEG: Final = np.dtype(
             "jitter",
             "jitter_samples",
             "interrupted",
+            "loss_runs",
             # what was not passed on
             "wrong_source",
             "malformed",
@@ -106,6 +117,15 @@ LEG: Final = np.dtype(
             "heard_fraction",
             "heard_jitter",
             "round_trip",
+            # the words of their last VoIP metrics block (RFC 3611 §4.7), without its SSRC
+            "metrics_heard",
+            "metrics_1",
+            "metrics_2",
+            "metrics_3",
+            "metrics_4",
+            "metrics_5",
+            "metrics_6",
+            "metrics_7",
         )
     ],
     align=True,
@@ -144,6 +164,8 @@ COMMAND: Final = np.dtype(
         ("has_remote", "i8"),
         ("receive", "i8"),
         ("send", "i8"),
+        ("srtp_receive", "i8"),
+        ("srtp_send", "i8"),
         ("remote", "u1", (ADDRESS_BYTES,)),
         ("payload_map", "u1", (PAYLOAD_TYPES,)),
         ("clock_rates", "i4", (PAYLOAD_TYPES,)),
@@ -158,7 +180,7 @@ COMMAND: Final = np.dtype(
         ("payload_type", "i8"),
         ("event_type", "i8"),
         ("packet_ms", "i8"),
-        ("unused", "u1", (COMMAND_BYTES - 17 * 8 - ADDRESS_BYTES - 6 * PAYLOAD_TYPES,)),
+        ("unused", "u1", (COMMAND_BYTES - 19 * 8 - ADDRESS_BYTES - 6 * PAYLOAD_TYPES,)),
     ],
     align=True,
 )
@@ -181,6 +203,8 @@ GAIN: Final = 12
 MUTE: Final = 13
 DIGIT: Final = 14
 DETECT: Final = 15
+# A leg takes over SRTP sessions.
+SECURE: Final = 32
 
 EVENT: Final = np.dtype(
     [
@@ -255,6 +279,7 @@ class Tables(NamedTuple):
     ready: Array
     commands: Array
     words: Array
+    srtp: Array
 
 
 class Shared(NamedTuple):
@@ -321,4 +346,5 @@ def tables(shared: Shared, arena: Arena) -> Tables:
         arena.ready,
         arena.commands,
         arena.words,
+        np.zeros(4, np.int64),
     )

@@ -7,8 +7,8 @@ total of all, less what it says itself, and corrected for the pairs that have a 
 from typing import Final
 
 from pbx.media.codecs import encode, rate_of
-from pbx.media.kernels.resample import down2, up2
 from pbx.media.jitter import is_primed, pull
+from pbx.media.kernels.resample import down2, up2
 from pbx.media.layout import Array, Tables
 from pbx.media.libc import compiled
 from pbx.media.mixtables import (

@@ -44,6 +44,7 @@ from pbx.media.layout import (
     PACKET,
     PAYLOAD_TYPES,
     RELEASE,
+    SECURE,
     SIGNALLED,
     UNBRIDGE,
     Array,
@@ -75,6 +76,7 @@ from pbx.media.mixtables import (
 from pbx.media.proof import copy_address, forget_source
 from pbx.media.reception import same_address
 from pbx.media.relay import begin, end
+from pbx.media.srtp import secure
 
 # More than a socket's default receive buffer can hold of the smallest datagrams.
 DRAIN_BOUND: Final = 1024
@@ -289,6 +291,10 @@ def obey_of_leg(tables: Tables, mix: Mix, command: Any, now: int) -> None:
             configure(tables, mix, row, command, now)
             end(leg)
             settle_part(tables, mix, row, now)
+        elif operation == SECURE:
+            begin(leg)
+            secure(leg, command.srtp_receive, command.srtp_send)
+            end(leg)
         elif operation == BRIDGE:
             other = tables.legs[command.other_row]
             if other.generation == command.other_generation and other.state == OPEN:
@@ -308,7 +314,7 @@ def obey(tables: Tables, mix: Mix, command: Any, now: int) -> None:
         bridge = mix.bridges[command.bridge]
         if bridge.generation == command.bridge_generation and bridge.state != CLOSED:
             close_bridge(tables, mix, command.bridge)
-    elif command.operation >= JOIN:
+    elif JOIN <= command.operation <= DETECT:
         if is_part(tables, mix, command.row, command.generation):
             obey_of_part(tables, mix, command, now)
     else:

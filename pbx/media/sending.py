@@ -71,7 +71,7 @@ def emit(
     write_header(packet, payload_type, mark, out.stream_highest & 0xFFFF, timestamp, out.stream_ssrc)
     for at in range(size):
         packet[HEADER + at] = payload[at]
-    if send_packet(out, tables.addresses[row], packet, HEADER + size):
+    if send_packet(tables, out, tables.addresses[row], packet, HEADER + size):
         out.sent_packets += 1
         out.sent_octets += size
     else:
