@@ -30,7 +30,9 @@ def needs_matrix(tables: Tables, mix: Mix, row: int, code: int) -> bool:
 
 
 @compiled
-def pass_on(tables: Tables, mix: Mix, row: int, start: int, size: int, extended: int, order: int, now: int) -> None:
+def pass_on(
+    tables: Tables, mix: Mix, row: int, start: int, size: int, extended: int, order: int, now: int
+) -> None:
     """A packet of a leg's source goes where it is heard."""
     leg = tables.legs[row]
     part = mix.parts[row]

@@ -210,7 +210,7 @@ def settle_part(tables: Tables, mix: Mix, row: int, now: int) -> None:
 
 @compiled
 def drop_gains(mix: Mix, listener: int, talker: int, bridge: int) -> None:
-    """Forget gains of a listener: those for one talker (or -1: any) in one bridge's generation (or 0: any)."""
+    """Forget a listener's gains: for one talker (or -1: any) in one generation of a bridge (or 0: any)."""
     part = mix.parts[listener]
     before = -1
     entry = part.gains
@@ -390,4 +390,3 @@ def is_part(tables: Tables, mix: Mix, row: int, generation: int) -> bool:
     if not 0 <= row < mix.parts.shape[0] or mix.parts[row].generation != generation:
         return False
     return bool(row >= mix.scratch[0].marks[LEGS] or tables.legs[row].state == OPEN)
-

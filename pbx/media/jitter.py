@@ -192,7 +192,7 @@ def store(tables: Tables, mix: Mix, row: int, start: int, size: int, extended: i
     slot[SLOT_TIMESTAMP] = timestamp
     slot[SLOT_SIZE] = size if codec != NO_CODEC else 0
     slot[SLOT_TYPE] = octet(data, 1) | (codec << 8)
-    if codec == NO_CODEC or codec == TELEPHONE_EVENT:  # noqa: PLR1714 - compiled
+    if codec in (NO_CODEC, TELEPHONE_EVENT):
         return
     room = mix.stores[row].octets[PACKETS_AT + place * SLOT_OCTETS : PACKETS_AT + (place + 1) * SLOT_OCTETS]
     for at in range(size):
@@ -240,7 +240,7 @@ def start_playing(mix: Mix, row: int) -> None:
 
 @compiled
 def fill_gap(mix: Mix, row: int, samples: int, lost: bool) -> None:
-    """So many samples for which there is no packet: noise or silence in a pause, made up when one is missing."""
+    """So many samples without a packet: noise or silence in a pause, made up when one is missing."""
     part = mix.parts[row]
     if part.pause == NOISE_PAUSE:
         append_noise(mix, row, samples)
@@ -268,7 +268,7 @@ def play_packet(mix: Mix, row: int, extended: int, rate: int) -> None:
         part.noise_level = (0 | payload[0]) & 0x7F if size > 0 else 127
         part.real_end = max(part.real_end, slot[SLOT_TIMESTAMP])
         return
-    if codec == NO_CODEC or codec == TELEPHONE_EVENT:  # noqa: PLR1714 - compiled
+    if codec in (NO_CODEC, TELEPHONE_EVENT):
         part.pause = SILENT_PAUSE
         return
     part.pause = NO_PAUSE
@@ -352,7 +352,7 @@ def loudest(samples: Array, first: int, size: int) -> int:
 
 @compiled
 def shorten(mix: Mix, row: int, size: int, rate: int) -> None:
-    """Drop a frame when the buffer is longer than it need be: in silence, or anyhow when it is much longer."""
+    """Drop a frame when the buffer is longer than it need be: in silence, or much longer."""
     part = mix.parts[row]
     held = part.newest_timestamp - part.play_timestamp
     if held < units_of(part, FRAME_MS) or head(mix, row) < 0:
@@ -397,7 +397,8 @@ def skip_passed(mix: Mix, row: int) -> None:
         part.overflowed += 1
         extended = head(mix, row)
     if extended >= 0:
-        part.play_timestamp = min(part.play_timestamp, mix.stores[row].slots[extended % SLOTS, SLOT_TIMESTAMP])
+        timestamp = mix.stores[row].slots[extended % SLOTS, SLOT_TIMESTAMP]
+        part.play_timestamp = min(part.play_timestamp, timestamp)
 
 
 @compiled

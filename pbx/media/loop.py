@@ -174,7 +174,7 @@ def is_idle(tables: Tables, mix: Mix) -> bool:
 
 @compiled
 def mix_some(tables: Tables, mix: Mix, now: int) -> None:
-    """Go on with this tick: bridges until enough frames were sent, so that packets do not wait for all of them."""
+    """Go on with this tick: bridges, until enough was sent for packets to be looked at again."""
     marks = mix.scratch[0].marks
     sent = 0
     while marks[CURSOR] >= 0 and sent < FRAMES_AT_ONCE:

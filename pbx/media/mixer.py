@@ -1,18 +1,20 @@
 """One tick of a mixed bridge: everybody's frame in, and to each the sum of the others.
 
-What a listener hears is clip((sum over the talkers of s * g) >> 8) with gains in 1/256, computed in 64 bits: the
-total of all, less what it says itself, and corrected for the pairs that have a gain of their own.
+What a listener hears is clip((sum over the talkers of s * g) >> 8) with gains in 1/256, computed in 64 bits:
+the total of all, less what it says itself, and corrected for the pairs that have a gain of their own.
 """
 
 from typing import Final
 
 from pbx.media.codecs import encode, rate_of
 from pbx.media.jitter import is_primed, pull
+from pbx.media.kernels.goertzel import dtmf_detect, dtmf_held_ms
 from pbx.media.kernels.resample import down2, up2
-from pbx.media.layout import Array, Tables
+from pbx.media.layout import EVENT_DIGIT, SIGNALLED, Array, Tables
 from pbx.media.libc import compiled
 from pbx.media.mixtables import (
     CODECS,
+    DETECT_TAPS,
     DUE,
     ENCODED_FRAMES,
     ENCODER,
@@ -38,6 +40,8 @@ from pbx.media.mixtables import (
     UNITY,
     Mix,
 )
+from pbx.media.presses import INBAND
+from pbx.media.relay import push_event
 from pbx.media.sending import send_frame
 from pbx.media.sounding import collect, pull_source
 
@@ -79,6 +83,22 @@ def add_up(mix: Mix, row: int, size: int) -> None:
 
 
 @compiled
+def listen_for_digits(tables: Tables, mix: Mix, row: int, rate: int) -> None:
+    """Say the digit that is recognised in the leg's frame."""
+    part = mix.parts[row]
+    store = mix.stores[row]
+    frame = store.samples[: rate * FRAME_MS // 1000]
+    if rate == 16000:
+        narrow = mix.scratch[0].work[NARROW]
+        count = down2(store.samples[DETECT_TAPS : DETECT_TAPS + TAPS_ROOM], frame, narrow)
+        frame = narrow[:count]
+    code = dtmf_detect(store.detector, frame)
+    if code >= 0:
+        value = code | INBAND | (dtmf_held_ms(store.detector) << 16)
+        push_event(tables, EVENT_DIGIT, row, part.generation, value, tables.addresses[row, SIGNALLED])
+
+
+@compiled
 def pull_all(tables: Tables, mix: Mix, number: int) -> None:
     """The frames of all members of a bridge, and their total."""
     bridge = mix.bridges[number]
@@ -92,6 +112,8 @@ def pull_all(tables: Tables, mix: Mix, number: int) -> None:
         part = mix.parts[row]
         if part.kind == LEG_PART:
             pull(mix, row, rate, mix.scratch[0].marks[DUE])
+            if part.detect != 0:
+                listen_for_digits(tables, mix, row, rate)
         elif part.kind == SOURCE_PART:
             pull_source(tables, mix, row, rate)
         if part.kind != SINK_PART and part.silent == 0 and part.muted == 0:
@@ -101,7 +123,7 @@ def pull_all(tables: Tables, mix: Mix, number: int) -> None:
 
 @compiled
 def make_own(mix: Mix, row: int, number: int, size: int) -> None:
-    """Into `Mix.work[OWN]` what a listener hears that talks itself, or for whom some talkers are louder or not there at all."""
+    """Into row OWN of the work what a listener hears that talks itself, or has gains of its own."""
     part = mix.parts[row]
     total = mix.scratch[0].total
     out = mix.scratch[0].work[OWN, :size]
@@ -142,7 +164,7 @@ def make_own(mix: Mix, row: int, number: int, size: int) -> None:
 
 @compiled
 def resample(mix: Mix, row: int, number: int, signal: Array, rate: int, wanted: int, plain: bool) -> int:
-    """The row of `Mix.work` with a signal at the rate of a leg's codec; those who hear the same share the work as long as they do."""
+    """The row of the work with a signal at the rate of a leg's codec, made once for those who hear the same."""
     part = mix.parts[row]
     taps = mix.stores[row].samples[HEARD_TAPS : HEARD_TAPS + TAPS_ROOM]
     shared = mix.bridges[number].taps
@@ -162,7 +184,7 @@ def resample(mix: Mix, row: int, number: int, signal: Array, rate: int, wanted: 
 
 @compiled
 def send_to(tables: Tables, mix: Mix, row: int, number: int, plain: bool, ready: int, now: int) -> int:
-    """Send a leg what it hears; `ready` has a bit for each codec in which the plain signal is encoded already."""
+    """Send a leg what it hears; `ready` has a bit for each codec in which all is encoded already."""
     part = mix.parts[row]
     bridge = mix.bridges[number]
     rate = bridge.rate
@@ -180,7 +202,9 @@ def send_to(tables: Tables, mix: Mix, row: int, number: int, plain: bool, ready:
         if wanted != rate:
             source = resample(mix, row, number, mix.scratch[0].work[source, :size], rate, wanted, plain)
         state = mix.stores[row].states[ENCODER : ENCODER + G722_STATE]
-        encode(codec, mix.scratch[0].work[source, : wanted * FRAME_MS // 1000], state, mix.scratch[0].encoded[place if shared else 0])
+        scratch = mix.scratch[0]
+        signal = scratch.work[source, : wanted * FRAME_MS // 1000]
+        encode(codec, signal, state, scratch.encoded[place if shared else 0])
         mix.scratch[0].marks[ENCODED_FRAMES] += 1
         if shared:
             ready |= 1 << place
@@ -198,7 +222,7 @@ def send_to(tables: Tables, mix: Mix, row: int, number: int, plain: bool, ready:
 
 @compiled
 def make_plain(mix: Mix, number: int) -> None:
-    """What those hear who say nothing, and the same at 8 kHz for those whose codec is so in a wider bridge."""
+    """What those hear who say nothing, and the same at 8 kHz where the bridge is wider."""
     bridge = mix.bridges[number]
     size = bridge.rate * FRAME_MS // 1000
     plain = mix.scratch[0].work[PLAIN]
@@ -243,4 +267,3 @@ def mix_bridge(tables: Tables, mix: Mix, number: int, now: int) -> int:
             collect(mix, row, number, mix.scratch[0].work[PLAIN if plain else OWN, :size], bridge.rate)
         row = part.next
     return sent
-

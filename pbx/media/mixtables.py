@@ -285,7 +285,7 @@ SCRATCH: Final = np.dtype(
 
 
 class Mix(NamedTuple):
-    """The matrix of one media thread; parts, stores and rings are shared, a row is of one thread at a time."""
+    """The matrix of one media thread; parts, stores and rings are shared."""
 
     parts: Array
     stores: Array

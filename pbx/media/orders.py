@@ -67,6 +67,7 @@ from pbx.media.libc import (
 from pbx.media.mixtables import (
     CLOSED,
     DECODE,
+    DETECTOR_STATE,
     DIGITS,
     DIGITS_WAITING,
     ENCODER,
@@ -259,6 +260,9 @@ def obey_of_part(tables: Tables, mix: Mix, command: Any, now: int) -> None:
         settle_part(tables, mix, row, now)
     elif operation == DETECT:
         part.detect = command.value
+        detector = mix.stores[row].detector
+        for at in range(DETECTOR_STATE):
+            detector[at] = 0.0
         settle_part(tables, mix, row, now)
     elif operation == DIGIT:
         queue_digit(mix, row, command.value, command.duration_ms)

@@ -1,7 +1,7 @@
 """What the matrix sends to a leg: mixed frames and digits, in the one stream that the leg hears.
 
-`stream_timestamp` is that of the last packet and `stream_frame` how far on the next one is, so that frames and
-relayed packets follow each other without a gap.
+`stream_timestamp` is that of the last packet and `stream_frame` how far on the next one is, so that frames
+and relayed packets follow each other without a gap.
 """
 
 from typing import Any, Final
@@ -165,7 +165,7 @@ def begin_digit(tables: Tables, mix: Mix, row: int, now: int) -> None:
 
 @compiled
 def send_digits(tables: Tables, mix: Mix, row: int, now: int) -> bool:
-    """The event packet of this tick, if the leg is to get a digit; False when none is left (RFC 4733 §2.5.1)."""
+    """The event packet of this tick, if the leg is to get a digit; False: none is left (RFC 4733 §2.5.1)."""
     part = mix.parts[row]
     out = tables.legs[row]
     if part.digit_state == NO_DIGIT:

@@ -118,13 +118,15 @@ def pull_source(tables: Tables, mix: Mix, row: int, rate: int) -> None:
         elif own < rate:
             raw = mix.scratch[0].work[NARROW]
             count = read_source(tables, mix, row, raw, (missing + 1) // 2)
-            count = min(missing, up2(samples[UP_TAPS : UP_TAPS + TAPS_ROOM], raw[:count], mix.scratch[0].work[RESAMPLED]))
+            taps = samples[UP_TAPS : UP_TAPS + TAPS_ROOM]
+            count = min(missing, up2(taps, raw[:count], mix.scratch[0].work[RESAMPLED]))
             for at in range(count):
                 samples[done + at] = mix.scratch[0].work[RESAMPLED, at]
         else:
             raw = mix.scratch[0].work[BLENDED]
             count = read_source(tables, mix, row, raw, 2 * missing) // 2 * 2
-            count = down2(samples[DOWN_TAPS : DOWN_TAPS + TAPS_ROOM], raw[:count], mix.scratch[0].work[RESAMPLED])
+            taps = samples[DOWN_TAPS : DOWN_TAPS + TAPS_ROOM]
+            count = down2(taps, raw[:count], mix.scratch[0].work[RESAMPLED])
             for at in range(count):
                 samples[done + at] = mix.scratch[0].work[RESAMPLED, at]
         if count == 0:
