@@ -25,6 +25,7 @@ from pbx.media.mixtables import (
     NO_CODEC,
     OPENED,
     PACKETS_AT,
+    SKIPPED_TICKS,
     SLOT_OCTETS,
     SLOT_SIZE,
     SLOT_TIMESTAMP,
@@ -158,7 +159,8 @@ def hear(tables: Tables, mix: Mix, row: int) -> None:
         part.buffering = 1
         part.silent = 0
         part.tick = mix.scratch[0].marks[TICKS]
-        part.sent_tick = mix.scratch[0].marks[TICKS]
+        part.skips = mix.scratch[0].marks[SKIPPED_TICKS]
+        part.sent_skips = part.skips
         reset_buffer(part)
 
 

@@ -22,6 +22,7 @@ from pbx.media.mixtables import (
     L16,
     NO_CODEC,
     PACKETS_AT,
+    SKIPPED_TICKS,
     SLOT_OCTETS,
     SLOT_SEQUENCE,
     SLOT_SIZE,
@@ -423,9 +424,10 @@ def pull(mix: Mix, row: int, rate: int, due: int) -> None:
     """The leg's frame of this tick into `Mix.samples[row]`, at the rate of its bridge."""
     part = mix.parts[row]
     size = rate * FRAME_MS // 1000
-    ticks = mix.scratch[0].marks[TICKS]
-    passed = ticks - part.tick
-    part.tick = ticks
+    marks = mix.scratch[0].marks
+    part.tick = marks[TICKS]
+    skipped = marks[SKIPPED_TICKS] - part.skips
+    part.skips = marks[SKIPPED_TICKS]
     if part.fifo_rate != rate:
         part.fifo_rate = rate
         clear_fifo(part)
@@ -434,11 +436,11 @@ def pull(mix: Mix, row: int, rate: int, due: int) -> None:
             no_frame(mix, row)
             return
         start_playing(mix, row)
-    elif 1 < passed < 50:
+    elif skipped > 0:
         # Ticks that the loop left out: what would have been heard then is over.
-        part.play_timestamp += (passed - 1) * units_of(part, FRAME_MS)
+        part.play_timestamp += skipped * units_of(part, FRAME_MS)
         part.real_end = part.play_timestamp
-        part.skipped += passed - 1
+        part.skipped += skipped
         skip_passed(mix, row)
     skip_overflow(mix, row)
     if part.grow != 0:

@@ -42,7 +42,7 @@ from pbx.media.mixtables import (
 )
 from pbx.media.presses import INBAND
 from pbx.media.relay import push_event
-from pbx.media.sending import send_frame
+from pbx.media.sending import pass_over, send_frame
 from pbx.media.sounding import collect, pull_source
 
 # A leg heard so lately is waited for when a relay ends.
@@ -260,7 +260,7 @@ def mix_bridge(tables: Tables, mix: Mix, number: int, now: int) -> int:
                 ready = send_to(tables, mix, row, number, plain, ready, now)
                 sent += 1
             else:
-                part.plain = 0
+                pass_over(tables, mix, row, now)
         elif part.kind == SINK_PART:
             if not plain:
                 make_own(mix, row, number, size)

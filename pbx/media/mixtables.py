@@ -33,6 +33,7 @@ PART: Final = np.dtype(
             "silent",
             "plain",
             "tick",
+            "skips",
             # what was agreed for a leg
             "audio",
             "codec_out",
@@ -81,7 +82,7 @@ PART: Final = np.dtype(
             "skipped",
             "events",
             # what is sent to a leg
-            "sent_tick",
+            "sent_skips",
             "outgoing",
             "mark",
             "digit_head",

@@ -14,7 +14,7 @@ from pbx.media.mixtables import (
     FRAME_MS,
     OUTGOING,
     OUTGOING_OCTETS,
-    TICKS,
+    SKIPPED_TICKS,
     Mix,
 )
 from pbx.media.relay import begin, end, send_packet
@@ -93,14 +93,14 @@ def send_frame(tables: Tables, mix: Mix, row: int, payload: Array, size: int, cl
     part = mix.parts[row]
     out = tables.legs[row]
     step = clock * FRAME_MS // 1000
-    passed = mix.scratch[0].marks[TICKS] - part.sent_tick
-    part.sent_tick = mix.scratch[0].marks[TICKS]
+    skipped = mix.scratch[0].marks[SKIPPED_TICKS] - part.sent_skips
+    part.sent_skips += skipped
     part.frames += 1
     begin(out)
     if attach_stream(out, clock, now):
         part.mark = 1
-    elif 1 < passed <= PAUSED // (FRAME_MS * 1000):
-        out.stream_frame += (passed - 1) * step
+    elif skipped > 0:
+        out.stream_frame += skipped * step
         part.mark = 1
     out.stream_at = now
     if out.stream_busy != 0:
@@ -126,6 +126,20 @@ def send_frame(tables: Tables, mix: Mix, row: int, payload: Array, size: int, cl
         for at in range(part.outgoing):
             waiting[at] = waiting[sent + at]
     end(out)
+
+
+@compiled
+def pass_over(tables: Tables, mix: Mix, row: int, now: int) -> None:
+    """A tick in which a leg is sent nothing, as it is on hold: the time of its stream goes on."""
+    part = mix.parts[row]
+    out = tables.legs[row]
+    part.plain = 0
+    part.outgoing = 0
+    part.mark = 1
+    part.sent_skips = mix.scratch[0].marks[SKIPPED_TICKS]
+    if out.stream_epoch == MATRIX and now - out.stream_at <= PAUSED:
+        out.stream_frame += out.stream_rate * FRAME_MS // 1000
+        out.stream_at = now
 
 
 @compiled
