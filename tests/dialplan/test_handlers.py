@@ -573,3 +573,12 @@ def test_mistakes_in_included_files(tmp_path: Path, other: str, words: str) -> N
     (tmp_path / "other.yaml").write_text(other)
     _, found = with_problems(tmp_path / "main.yaml")
     assert any(words in line for line in found), found
+
+
+def test_a_plugin_may_name_every_outcome() -> None:
+    from typing import get_args
+
+    from pbx.dialplan.plugin_decisions import checked
+
+    dial = Dial("user/1001", on={outcome: Hangup() for outcome in get_args(Outcome)})
+    assert checked(dial, call("1"), KNOWN, None) is dial
