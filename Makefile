@@ -9,7 +9,7 @@ APT := sip-tester baresip
 APT_PYTHON := python3-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench setup setup-dev lint types unit sipp format lock clean
+.PHONY: help run test bench setup setup-dev lint types unit sipp soak format lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */  make \1\t/' | expand -t 18
@@ -65,6 +65,9 @@ sipp: setup-dev apt  ## the SIPp suite, with what people hear
 
 smoke: setup-dev apt  ## the benchmarks, just long enough to see that they work
 	$(BIN)/pbx bench --smoke
+
+soak: setup-dev  ## long random tests: 10,000 storms over the queues
+	PBX_STORMS=10000 $(BIN)/pytest -q tests/queues/test_storm.py
 
 format: setup-dev  ## format, and mend what ruff can mend
 	$(BIN)/ruff format .

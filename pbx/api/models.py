@@ -1,7 +1,7 @@
 """What the API says, as JSON. Times of day are RFC 3339; durations are seconds; None is not known."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -121,3 +121,94 @@ class HangupReport(_Model):
 
     id: str
     state: Literal["ending"] = "ending"
+
+
+class ProblemReport(_Model):
+    """What is wrong at a place of a file."""
+
+    file: str
+    line: int
+    column: int
+    message: str
+    suggestion: str = ""
+
+
+class RefusalReport(_Model):
+    """Why a dialplan did not go live; `problems` have places when it was read at all."""
+
+    error: str
+    hint: str = ""
+    problems: list[ProblemReport] = []
+    at: datetime | None = None
+
+
+class ChangeReport(_Model):
+    """What a reload or a rollback came to; `changed` is false when the live generation stayed."""
+
+    generation: int
+    changed: bool
+    message: str
+    warning: str = ""
+
+
+class GenerationReport(_Model):
+    """One generation of the dialplan: `calls` run by it now, and `kept` says that it can be gone back to."""
+
+    number: int
+    live: bool
+    kept: bool
+    dialplan: str
+    loaded_at: datetime | None = None
+    summary: str = ""
+    files: list[str] = []
+    calls: int = 0
+
+
+class GenerationsReport(_Model):
+    """The generations, oldest first, the loads that were refused lately, and results of reloads by kind."""
+
+    live: int
+    generations: list[GenerationReport]
+    refused: list[RefusalReport] = []
+    reloads: dict[str, int] = {}
+
+
+class RoutingReport(_Model):
+    """How a call was routed: `routing` is what the store keeps of it, version included."""
+
+    id: str
+    active: bool
+    caller: str
+    called: str
+    source: str
+    started_at: datetime
+    generation: int
+    cause: str = ""
+    status: int = 0
+    routing: dict[str, Any]
+
+
+class DifferenceReport(_Model):
+    """A call that a candidate dialplan decides differently."""
+
+    call: str
+    at: datetime
+    caller: str
+    called: str
+    source: str
+    after: str = ""
+    was: str
+    would_be: str
+
+
+class ShadowReport(_Model):
+    """A candidate dialplan that decides beside the live one; without `dialplan` there is none.
+
+    `decisions` counts calls by how the two compare: same, different, unknown (it rests on an answer that
+    nobody recorded), skipped (too many at once).
+    """
+
+    dialplan: str = ""
+    since: datetime | None = None
+    decisions: dict[str, int] = {}
+    differences: list[DifferenceReport] = []

@@ -1,16 +1,19 @@
 """The audio side of a leg: its media row, and what its SDP has come to (RFC 3264)."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
+from pbx.call.codecs import added, answerable, can_mix, leg_audio
 from pbx.call.media import Media
 from pbx.errors import MisuseError
 from pbx.media.values import LegId, LegStatistics
 from pbx.sdp.address import UNSPECIFIED
-from pbx.sdp.description import Description
+from pbx.sdp.description import Description, Origin
 from pbx.sdp.direction import Direction
+from pbx.sdp.disabled import all_refused, disables, reopened, switched_off
 from pbx.sdp.errors import NothingFits
-from pbx.sdp.formats import Format
+from pbx.sdp.formats import Format, counterpart
 from pbx.sdp.negotiation import (
     Agreed,
     LocalMedia,
@@ -34,10 +37,12 @@ class Audio:
 
     `sent` and `received` are the descriptions in force and `agreed` what they come to; all three are None
     until an offer has met its answer. An offer that is still open is `proposed`: when it is refused, what was
-    in force stays so (RFC 3264 §8).
+    in force stays so (RFC 3264 §8). While the stream is switched off (`disabled`), `agreed` keeps its formats
+    and says that nothing flows.
     """
 
     __slots__ = (
+        "_last_open",
         "_media",
         "_origin",
         "address",
@@ -58,6 +63,7 @@ class Audio:
         self.row: LegId | None = None
         self.statistics: LegStatistics | None = None
         self.sent: Description | None = None
+        self._last_open: Description | None = None
         self.received: Description | None = None
         self.proposed: Description | None = None
         self.agreed: Agreed | None = None
@@ -79,16 +85,32 @@ class Audio:
         self.proposed = offer(formats, self._local(), self._origin)
         return self.proposed.encode()
 
-    def relay_offer(self, received: Description, allowed: Sequence[str] | None) -> bytes:
-        """The body of what this leg is offered when another leg offered `received`. Raises NothingFits."""
-        self.proposed = relay_offer(received, self._local(), self._origin, allowed)
-        return self.proposed.encode()
+    def relay_offer(
+        self, received: Description, allowed: Sequence[str] | None, *, transcode: bool = False
+    ) -> bytes:
+        """The body of what this leg is offered when another leg offered `received`. Raises NothingFits.
+
+        With `transcode`, codecs that we can turn into one of the other leg's follow after them.
+        """
+        proposed = relay_offer(received, self._local(), self._origin, allowed)
+        if transcode:
+            (stream,) = proposed.media
+            ours = added(stream.formats, allowed)
+            if ours:
+                formats = (*stream.formats, *ours)
+                tokens = tuple([str(known.payload_type) for known in formats])
+                proposed = replace(proposed, media=(replace(stream, formats=formats, tokens=tokens),))
+        self.proposed = proposed
+        return proposed.encode()
 
     def offer_again(self, direction: Direction) -> bytes:
         """The body of a new offer that changes nothing but the direction: hold and resume (RFC 3264 §8.4)."""
         if self.sent is None or self.agreed is None:
             raise MisuseError("a new offer before the first was answered")
-        self.proposed = renewed(self.sent, self.agreed, direction)
+        ours = self.sent
+        if self.disabled and self._last_open is not None:
+            ours = reopened(ours, self._last_open)
+        self.proposed = renewed(ours, self.agreed, direction)
         return self.proposed.encode()
 
     def take_answer(self, received: Description) -> Agreed:
@@ -131,11 +153,63 @@ class Audio:
         self._settle(answered)
         return answered.encode()
 
+    def answer_ourselves(self, received: Description) -> bytes:
+        """The body of our answer when the peer talks with us: every codec of its offer that we can mix.
+
+        Raises NothingFits (488), and changes nothing then.
+        """
+        stream = first_audio(received)
+        if stream is None:
+            raise NothingFits("No Acceptable Audio Stream")
+        return self.answer(received, answerable(stream.formats), None)
+
+    def answer_for(self, received: Description, far: Agreed, *, transcode: bool) -> bytes:
+        """The body of our answer when the peer talks with the `far` leg: its codec, or what becomes of it.
+
+        A codec that both have is relayed; without one, and with `transcode`, the peer gets all that we can
+        mix. Raises NothingFits (488), and changes nothing then.
+        """
+        stream = first_audio(received)
+        if transcode and stream is not None and counterpart(far.codec, stream.formats) is None:
+            if not can_mix(far):
+                raise NothingFits("No Codec To Transcode")
+            return self.answer(received, answerable(stream.formats), far)
+        return self.answer(received, far.formats, far)
+
+    @property
+    def can_mix(self) -> bool:
+        """Whether what was agreed can be decoded and encoded by us."""
+        return can_mix(self.agreed)
+
+    @property
+    def disabled(self) -> bool:
+        """Whether the peer has switched the stream off (RFC 3264 §8.2)."""
+        return self.sent is not None and self.sent is not self._last_open
+
+    def disables(self, received: Description) -> bool:
+        """Whether a new offer or answer of the peer leaves no stream that could be taken."""
+        return self._last_open is not None and disables(received, self._last_open)
+
+    def answer_disabling(self, received: Description) -> bytes:
+        """The body of our answer to an offer that switches the stream off: port 0 for everything."""
+        origin = Origin("-", self._origin.session_id, self._origin.version, self.address)
+        answered = all_refused(received, origin)
+        self._switch_off(answered, received)
+        return answered.encode()
+
+    def take_disabling_answer(self, received: Description) -> None:
+        """The peer refused the stream of our new offer: it is off from now on."""
+        if self.proposed is None:
+            raise MisuseError("an answer without an offer")
+        self._switch_off(switched_off(self.proposed), received)
+
     @property
     def their_direction(self) -> Direction | None:
         """The direction that the peer stated last, a hold by address counted (RFC 3264 §8.4)."""
-        stream = None if self.received is None else first_audio(self.received)
-        return None if stream is None else stated(stream)
+        if self.received is None:
+            return None
+        stream = first_audio(self.received)
+        return "inactive" if stream is None else stated(stream)
 
     def connect(self, far: Agreed | None) -> None:
         """Tell the media plane what was agreed; with `far` None the leg's payload types map to themselves."""
@@ -148,6 +222,7 @@ class Audio:
                 send=agreed.send,
                 payload_map=payload_map(agreed, agreed if far is None else far),
                 clock_rates=clock_rates(agreed),
+                audio=leg_audio(agreed),
             )
 
     def _reachable(self, agreed: Agreed) -> Agreed:
@@ -157,8 +232,16 @@ class Audio:
             raise NothingFits("Media Address Of Another Family")
         return agreed
 
+    def _switch_off(self, ours: Description, received: Description) -> None:
+        last_open = self._last_open
+        self._settle(ours)
+        self._last_open = last_open
+        self.received = received
+        if self.agreed is not None:
+            self.agreed = replace(self.agreed, send=False, receive=False)
+
     def _settle(self, ours: Description) -> None:
-        self.sent = ours
+        self.sent = self._last_open = ours
         self.proposed = None
         self._origin = LocalOrigin(ours.origin.session_id, ours.origin.version + 1)
 

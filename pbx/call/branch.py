@@ -1,11 +1,10 @@
 """A branch: a leg on its way to a destination, not answered yet."""
 
 from pbx.call.audio import Audio
+from pbx.call.codecs import added
 from pbx.call.leg import Leg
-from pbx.call.media import Media
 from pbx.call.plan import Destination
-from pbx.call.settings import CallSettings
-from pbx.ids import Ids
+from pbx.call.settings import CallSettings, Shared
 from pbx.sdp.description import Description
 from pbx.sdp.errors import NothingFits
 from pbx.sdp.negotiation import Agreed
@@ -16,9 +15,7 @@ def new_branch(
     destination: Destination,
     offered: Description | None,
     caller: Audio,
-    settings: CallSettings,
-    media: Media,
-    ids: Ids,
+    shared: Shared,
 ) -> Leg:
     """A leg with ports and an offer, ready for `session.start`.
 
@@ -26,7 +23,8 @@ def new_branch(
     already, with early media, everything that follows has to fit that answer. Raises ResourcesExhausted and
     NothingFits, with nothing left open.
     """
-    audio = Audio(media, destination.address, ids.number(48))
+    settings, ids = shared.settings, shared.ids
+    audio = Audio(shared.media, destination.address, ids.number(48))
     audio.open(caller)
     try:
         body = _offer(audio, offered, caller.agreed, settings)
@@ -60,8 +58,10 @@ def new_branch(
 def _offer(
     audio: Audio, offered: Description | None, answered: Agreed | None, settings: CallSettings
 ) -> bytes:
+    transcode = settings.transcode
     if answered is not None:
-        return audio.offer(answered.formats)
+        more = added(answered.formats, settings.allowed) if transcode else ()
+        return audio.offer((*answered.formats, *more))
     if offered is None:
         return audio.offer(settings.formats)
-    return audio.relay_offer(offered, settings.allowed)
+    return audio.relay_offer(offered, settings.allowed, transcode=transcode)

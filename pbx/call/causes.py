@@ -7,15 +7,37 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Outcome = Literal["busy", "no-answer", "unavailable", "rejected", "failed", "timeout"]
-"""How a dial ends without an answer.
+Outcome = Literal[
+    "busy",
+    "no-answer",
+    "unavailable",
+    "rejected",
+    "failed",
+    "timeout",
+    "closed",
+    "full",
+    "left",
+    "played",
+    "digits",
+]
+"""How what the dialplan asked for ended, when the dialplan says what follows.
 
-busy: the callee is in a call (486, 600). no-answer: it rang, and the ring time ended. unavailable: there is
-nobody to ring (480, 404, 410, no binding). rejected: the callee said no (603, 403, other 4xx and 6xx).
-failed: the far side broke (5xx, media that does not fit). timeout: the far side said nothing at all (408).
+Of a dial: busy: the callee is in a call (486, 600). no-answer: it rang, and the ring time ended. unavailable:
+there is nobody to ring (480, 404, 410, no binding). rejected: the callee said no (603, 403, other 4xx and
+6xx). failed: the far side broke (5xx, media that does not fit). timeout: the far side said nothing (408).
+Of a queue: timeout: the longest wait is over. closed: nobody takes calls of it now. full: too many wait.
+left: the caller chose not to wait. unavailable: no agent is there.
+played: the sounds of a play are over. digits: the caller has chosen in a menu, or has let the time pass.
 """
 
+DialOutcome = Literal["busy", "no-answer", "unavailable", "rejected", "failed", "timeout"]
+QueueOutcome = Literal["timeout", "closed", "full", "left", "unavailable", "failed"]
+
 OUTCOMES: tuple[Outcome, ...] = ("busy", "no-answer", "unavailable", "rejected", "failed", "timeout")
+"""How a dial may end."""
+
+QUEUE_OUTCOMES: tuple[Outcome, ...] = ("timeout", "closed", "full", "left", "unavailable", "failed")
+"""How waiting in a queue may end."""
 
 Cause = Literal[
     "answered",  # a conversation that ended with BYE
@@ -82,6 +104,11 @@ CAUSE_OF_OUTCOME: Mapping[Outcome, Cause] = {
     "rejected": "rejected",
     "failed": "error",
     "timeout": "unavailable",
+    "closed": "unavailable",
+    "full": "unavailable",
+    "left": "unavailable",
+    "played": "unavailable",
+    "digits": "unavailable",
 }
 
 # What the caller is told when a dial ends in an outcome that no `on:` takes and no code came with it.
@@ -92,6 +119,11 @@ STATUS_OF_OUTCOME: Mapping[Outcome, int] = {
     "rejected": 603,
     "failed": 500,
     "timeout": 480,
+    "closed": 480,
+    "full": 486,
+    "left": 480,
+    "played": 480,
+    "digits": 480,
 }
 
 

@@ -1,13 +1,25 @@
-"""What a call asks of the media plane: commands by leg, and statistics back."""
+"""What a call asks of the media plane: commands by leg, bridge, source and sink, and statistics back."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
-from pbx.media.values import LegId, LegStatistics
+from pbx.media.values import (
+    BridgeId,
+    LegAudio,
+    LegId,
+    LegStatistics,
+    Member,
+    SinkId,
+    Sound,
+    SourceId,
+)
 
 
 class Media(Protocol):
-    """The media plane as calls see it; each method takes effect in order, at once or between two packets."""
+    """The media plane as calls see it; each method takes effect in order, at once or between two packets.
+
+    What is asked of a leg, bridge, source or sink that is closed does nothing.
+    """
 
     def open(self, family: Literal[4, 6] = 4, beside: LegId | None = None) -> tuple[LegId, int]:
         """Take a port pair, best on the media thread of `beside`: the row and its even RTP port.
@@ -25,12 +37,17 @@ class Media(Protocol):
         send: bool,
         payload_map: Mapping[int, int],
         clock_rates: Mapping[int, int],
+        audio: LegAudio | None = None,
     ) -> None:
-        """Say where a leg's peer is, what may pass, and how payload types map to the bridged leg's."""
+        """Say where a leg's peer is, what may pass, and what its payload types mean.
+
+        `payload_map` is towards the leg it is bridged with; `audio` is for the matrix, without it the leg is
+        only ever relayed.
+        """
         ...
 
     def bridge(self, a: LegId, b: LegId) -> None:
-        """Let two legs hear each other."""
+        """Let two legs hear each other, by the cheapest way that does."""
         ...
 
     def unbridge(self, a: LegId) -> None:
@@ -39,6 +56,58 @@ class Media(Protocol):
 
     def echo(self, leg: LegId) -> None:
         """Let a leg hear itself."""
+        ...
+
+    def open_bridge(self) -> BridgeId:
+        """A bridge where everybody hears everybody else."""
+        ...
+
+    def join(self, bridge: BridgeId, member: Member) -> None:
+        """Bring a leg, source or sink onto a bridge, away from where it was."""
+        ...
+
+    def leave(self, member: Member) -> None:
+        """Take it off its bridge."""
+        ...
+
+    def gain(self, bridge: BridgeId, talker: Member, listener: Member, value: float | None) -> None:
+        """How loud `listener` hears `talker`: 0.0 is silence, None the default of 1.0."""
+        ...
+
+    def mute(self, leg: LegId, muted: bool) -> None:
+        """Let nobody hear a leg, or everybody again."""
+        ...
+
+    def close_bridge(self, bridge: BridgeId) -> None:
+        """Nobody on it hears anybody any more; its members stay open."""
+        ...
+
+    def play(
+        self, sounds: Sequence[Sound], *, loops: bool = False, start: int = 0, gain: float = 1.0
+    ) -> SourceId:
+        """A source that plays these one after the other once it is on a bridge; `SourceEnded` ends it."""
+        ...
+
+    def close_source(self, source: SourceId) -> None:
+        """End a source, and give back what it holds."""
+        ...
+
+    def open_sink(
+        self, *, kind: Literal["one", "mix", "stereo"], left: LegId | None = None, right: LegId | None = None
+    ) -> SinkId:
+        """A sink that hears a bridge once it is on it: one leg (`left`), everybody, or two legs apart."""
+        ...
+
+    def close_sink(self, sink: SinkId) -> object:
+        """End a sink; gives the samples that were not drained."""
+        ...
+
+    def send_digit(self, leg: LegId, digit: str, duration_ms: int = 160) -> None:
+        """Send one press of a key as telephone-event (RFC 4733)."""
+        ...
+
+    def detect_inband(self, leg: LegId, on: bool) -> None:
+        """Listen for keys in the sound of a leg."""
         ...
 
     def close(self, leg: LegId) -> LegStatistics:

@@ -31,11 +31,15 @@ class Signal:
 
 @dataclass(slots=True)
 class DecisionNeeded:
-    """The plan ran out: the best answer was `status`, which a dialplan's `on:` knows as `outcome`."""
+    """The plan ran out: a dial's best answer was `status`, which a dialplan's `on:` knows as `outcome`.
+
+    When it played sounds or gathered `digits`, `status` is what ends the call if nothing follows.
+    """
 
     call: "Call"
     outcome: Outcome
     status: int
+    digits: str = ""
 
 
 @dataclass(slots=True)
@@ -67,10 +71,19 @@ class Established:
 
 
 @dataclass(slots=True)
+class LegAnswered:
+    """A leg that was called talks with a caller who had been answered before."""
+
+    leg: "Leg"
+
+
+@dataclass(slots=True)
 class Finished:
     """Every leg is gone; the call's record is complete."""
 
     call: "Call"
 
 
-CallOutput = Signal | DecisionNeeded | LegOpened | LegClosed | Progressed | Established | Finished
+CallOutput = (
+    Signal | DecisionNeeded | LegOpened | LegClosed | Progressed | Established | LegAnswered | Finished
+)

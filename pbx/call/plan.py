@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pbx.call.causes import Cause
+from pbx.media.values import Sound
 from pbx.sip.flow import Flow
 from pbx.sip.uri import Uri
 
@@ -39,13 +40,64 @@ class Destination:
 class Connect:
     """Dial: the groups one after another, the destinations of a group at once.
 
-    `ring_s` bounds each group; a group that nobody answers in time has the outcome `no-answer`. `nobody` is
-    the code that stands for having no destination at all.
+    `ring_s` bounds each group, or `rings_s` does, group by group; one that nobody answers in time has the
+    outcome `no-answer`. A final code or outcome of `stop` ends the search, whatever groups are left. `nobody`
+    is the code that stands for having no destination at all. `music` is what a caller who has been answered
+    hears meanwhile, else the service's ringback, or what was playing for it before.
     """
 
     groups: Sequence[Sequence[Destination]]
     ring_s: float
     nobody: int = 480
+    rings_s: Sequence[float] = ()
+    stop: frozenset[int | str] = frozenset()
+    music: Sequence[Sound] = ()
+
+
+@dataclass(slots=True)
+class PlaySounds:
+    """Let the caller hear sounds, then ask again with the outcome `played`.
+
+    Answers first; `early` does not, and plays as early media (183 with a description). `loops` never ends.
+    """
+
+    sounds: Sequence[Sound]
+    early: bool = False
+    loops: bool = False
+
+
+@dataclass(slots=True)
+class Collect:
+    """Answer, play a prompt and gather digits, then ask again with the outcome `digits`.
+
+    Times in seconds: `first_s` after the prompt, `between_s` after each digit. A `terminator` ends the
+    digits and is none of them; so does the `max_digits`-th, and a string of `complete`, after which nothing
+    longer can follow. With `barge` a digit ends the prompt; without, digits count after it.
+    """
+
+    sounds: Sequence[Sound]
+    max_digits: int
+    first_s: float = 5.0
+    between_s: float = 3.0
+    terminator: str = "#"
+    complete: frozenset[str] = frozenset()
+    barge: bool = True
+
+
+@dataclass(slots=True)
+class Wait:
+    """Answer, and let the caller hear sounds, round and round, until something else is decided."""
+
+    sounds: Sequence[Sound] = ()
+
+
+@dataclass(slots=True)
+class Join:
+    """Answer, and talk with everybody in a room, after having heard `announce`."""
+
+    room: str
+    muted: bool = False
+    announce: Sequence[Sound] = ()
 
 
 @dataclass(slots=True)
@@ -55,7 +107,8 @@ class Echo:
 
 @dataclass(slots=True)
 class Refuse:
-    """End the call with a final code (RFC 3261 §21.3 to §21.6), or a redirection with its Contact headers.
+    """End the call: a BYE when it was answered, else a final code (RFC 3261 §21.3 to §21.6), or a
+    redirection with its Contact headers.
 
     `cause` is what the record says; None takes it from the code.
     """
@@ -66,4 +119,4 @@ class Refuse:
     cause: Cause | None = None
 
 
-Plan = Connect | Echo | Refuse
+Plan = Connect | PlaySounds | Collect | Wait | Join | Echo | Refuse

@@ -10,13 +10,15 @@ from pbx.media.values import LegStatistics
 class LegTotals:
     """One leg of a finished call: where it went and what its media row counted (None: no media).
 
-    `codec` is the encoding that was agreed, None when the leg was never answered.
+    `codec` is the encoding that was agreed, None when the leg was never answered; `call_id` is the Call-ID of
+    its dialog.
     """
 
     label: str
     trunk: str | None
     codec: str | None
     statistics: LegStatistics | None
+    call_id: str = ""
 
 
 @dataclass(slots=True)

@@ -1,12 +1,14 @@
 """Offers within a call (RFC 3264 §8): what concerns one leg is answered, hold and resume cross the bridge.
 
 A refresh, a new address or port (a phone that changed networks) and new payload type numbers are between that
-leg and us. Without a codec that the other leg speaks an offer is refused with 488, and the call goes on as it
-was (RFC 3261 §14.2).
+leg and us. A stream that is switched off (port 0, §8.2) is on hold for the other leg until it is on again.
+Without a codec that the other leg speaks an offer is refused with 488, and the call goes on as it was
+(RFC 3261 §14.2).
 """
 
 from collections.abc import Sequence
 
+from pbx.call.codecs import can_mix, mixable
 from pbx.call.leg import Leg
 from pbx.errors import PeerError
 from pbx.sdp.description import Description, Media, parse
@@ -28,8 +30,13 @@ class OfferRelay:
         self._asker: Leg | None = None
         self._offered: Description | None = None
 
-    def offered(self, leg: Leg, other: Leg | None, body: bytes | None, now: float) -> Steps:
-        """`leg` made an offer, or asked for ours (`body` None); `other` is None for an echo."""
+    def offered(
+        self, leg: Leg, other: Leg | None, body: bytes | None, now: float, *, here: bool = False
+    ) -> Steps:
+        """`leg` made an offer, or asked for ours (`body` None); `other` is None when it talks with us.
+
+        With `here` the other leg is not asked about a hold, and its own hold says nothing about this leg.
+        """
         audio = leg.audio
         if audio.sent is None or audio.received is None:
             return _refuse(leg, 488, now)
@@ -38,30 +45,37 @@ class OfferRelay:
         try:
             description = parse(body)
             stream = first_audio(description)
-            if (
-                stream is None
-                or len(description.media) < len(audio.received.media)  # RFC 3264 §8: no stream goes away
-                or not _fits(stream, leg, other)
-            ):
+            if len(description.media) < len(audio.received.media):
+                return _refuse(leg, 488, now)  # RFC 3264 §8: no stream goes away
+            # To the other leg, a stream that is switched off is one on hold.
+            direction: Direction = "inactive"
+            if stream is not None:
+                direction = stated(stream)
+            if not (audio.disables(description) if stream is None else _fits(stream, leg, other)):
                 return _refuse(leg, 488, now)
-            if other is None or stated(stream) == audio.their_direction:
-                return self._answer(leg, other, description, now)
+            if here or other is None or other.audio.disabled or direction == audio.their_direction:
+                return self._answer(leg, other, description, now, here=here)
         except PeerError as fault:
             return _refuse(leg, fault.status, now)
         if self._asker is not None or not other.session.may_offer or other.audio.sent is None:
             # Both sides hold at once: whoever asked second tries again (RFC 3261 §14.2).
             return _refuse(leg, 491, now)
         self._asker, self._offered = leg, description
-        return [(other, other.session.offer(other.audio.offer_again(stated(stream)), now))]
+        return [(other, other.session.offer(other.audio.offer_again(direction), now))]
 
-    def accepted(self, leg: Leg, body: bytes | None, now: float) -> Steps:
-        """`leg` answered the offer we made it: the asker gets its answer."""
+    def accepted(self, leg: Leg, other: Leg | None, body: bytes | None, now: float) -> Steps:
+        """`leg` answered the offer we made it: the asker gets its answer, if it was not `leg` that asked."""
         asker, description = self._take()
         try:
             if body is None:
                 raise PeerError(488, "No Answer To The Offer")
-            leg.audio.take_answer(parse(body))
+            answered = parse(body)
+            if leg.audio.disables(answered):
+                leg.audio.take_disabling_answer(answered)
+            else:
+                leg.audio.take_answer(answered)
             if asker is None or description is None:
+                _connect(leg, other)
                 return []
             return self._answer(asker, leg, description, now)
         except PeerError:
@@ -84,21 +98,37 @@ class OfferRelay:
         self._asker = self._offered = None
         return taken
 
-    def _answer(self, leg: Leg, other: Leg | None, offered: Description, now: float) -> Steps:
+    def _answer(
+        self, leg: Leg, other: Leg | None, offered: Description, now: float, *, here: bool = False
+    ) -> Steps:
         audio = leg.audio
         far = None if other is None else other.audio.agreed
         formats = None if audio.agreed is None else audio.agreed.formats
-        body = audio.answer(offered, formats, far)
-        audio.connect(far)
-        if other is not None:
-            other.audio.connect(audio.agreed)
+        if first_audio(offered) is None:
+            body = audio.answer_disabling(offered)
+        else:
+            body = audio.answer(offered, formats, None if here else far)
+        _connect(leg, other)
         return [(leg, leg.session.answer(body, now))]
 
 
+def _connect(leg: Leg, other: Leg | None) -> None:
+    leg.audio.connect(None if other is None else other.audio.agreed)
+    if other is not None:
+        other.audio.connect(leg.audio.agreed)
+
+
 def _fits(stream: Media, leg: Leg, other: Leg | None) -> bool:
-    """Whether the offered stream still has the codec that is in use at the far side of the bridge."""
-    agreed = leg.audio.agreed if other is None else other.audio.agreed
-    return agreed is not None and counterpart(agreed.codec, stream.formats) is not None
+    """Whether the offered stream still has the codec in use at the far side of the bridge, or one we mix."""
+    own = leg.audio.agreed
+    agreed = own if other is None else other.audio.agreed
+    if agreed is None or own is None:
+        return False
+    if counterpart(agreed.codec, stream.formats) is not None:
+        return True
+    if other is not None and (not can_mix(agreed) or counterpart(agreed.codec, own.formats) is not None):
+        return False
+    return any(mixable(known) and counterpart(known, stream.formats) is not None for known in own.formats)
 
 
 def _refuse(leg: Leg, status: int, now: float) -> Steps:

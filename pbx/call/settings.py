@@ -1,8 +1,15 @@
 """What all calls of a service share."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pbx.call.causes import FinalCodePolicy
+from pbx.call.listeners import Listeners
+from pbx.call.media import Media
+from pbx.call.recording import Recorder
+from pbx.call.rooms import Rooms
+from pbx.ids import Ids
+from pbx.media.values import Sound
 from pbx.sdp.formats import PCMA, PCMU, Format, telephone_event
 from pbx.sip.timers import Timers
 
@@ -14,7 +21,9 @@ class CallSettings:
     """`formats` are offered when a caller leaves the offer to us; `allowed` names what encodings may pass.
 
     `allowed` None lets any codec pass that both legs have. `allow` and `product` are the Allow and User-Agent
-    headers of our requests.
+    headers of our requests. With `transcode`, a callee is offered our own codecs after the caller's.
+    `ringback` is what a caller hears who was answered before somebody is called, `hold_music` what the other
+    side of a held call does (empty: the hold is passed on to it).
     """
 
     timers: Timers
@@ -23,3 +32,20 @@ class CallSettings:
     final_codes: FinalCodePolicy
     formats: tuple[Format, ...]
     allowed: tuple[str, ...] | None = None
+    transcode: bool = True
+    ringback: Sequence[Sound] = ()
+    hold_music: Sequence[Sound] = ()
+
+
+class Shared:
+    """Who and what a call works with, the same for every call of a service."""
+
+    __slots__ = ("ids", "listeners", "media", "recorder", "rooms", "settings")
+
+    def __init__(self, settings: CallSettings, media: Media, ids: Ids, recorder: Recorder) -> None:
+        self.settings = settings
+        self.media = media
+        self.ids = ids
+        self.recorder = recorder
+        self.rooms = Rooms(media)
+        self.listeners = Listeners()

@@ -1,4 +1,6 @@
-"""`pbx bench`: what a call and a packet cost in CPU time, and what two thousand calls leave behind."""
+"""`pbx bench`: what a call and a packet cost in CPU time, what two thousand calls leave behind, and what
+300 calls a second for a minute do to the service.
+"""
 
 import sys
 from collections.abc import Sequence
@@ -22,6 +24,7 @@ _LEAK_CALLS, _LEAK_RATE, _LEAK_ROUNDS, _LEAK_PATIENCE_S = 2000, 100, 3, 40.0
 _WARM_S = 34.0
 _RAMP_S = 10.0
 _TALK_S = 10.0
+_SOAK_RATE, _SOAK_S, _SOAK_PATIENCE_S = 300, 60.0, 40.0
 _SMOKE_PATIENCE_S = 2.5
 
 
@@ -36,6 +39,7 @@ _SMOKE_PATIENCE_S = 2.5
 @click.option("--no-signalling", is_flag=True, help="Leave out the cost of calls.")
 @click.option("--no-packets", is_flag=True, help="Leave out the cost of packets.")
 @click.option("--leaks", is_flag=True, help="Only see what 2,000 calls leave behind, three times over.")
+@click.option("--soak", is_flag=True, help="Only 300 calls a second for 60 s: none failed, memory flat.")
 @click.option("--smoke", is_flag=True, help="Everything, so briefly that only its working is shown.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def bench(
@@ -47,13 +51,15 @@ def bench(
     no_signalling: bool,
     no_packets: bool,
     leaks: bool,
+    soak: bool,
     smoke: bool,
     as_json: bool,
 ) -> None:
     """Measure calls and packets on this machine, against a service that is started for it.
 
     Figures are CPU time of the service's process, never time on the clock. SIPp places and answers the
-    calls. Exit code 0 when there are figures, 1 when --leaks found something, or something cannot be run.
+    calls. Exit code 0 when there are figures, 1 when --leaks or --soak found something, or something cannot
+    be run.
     """
     try:
         import benchmarks.signalling
@@ -79,9 +85,13 @@ def bench(
             result["signalling"] = _signalling(say, subject, [50], 1.0, 0.0, 1)
             result["packets"] = _packets(say, subject, [10], 0.5, 1, beside=False)
             result["leaks"] = _leaks(say, subject, 20, 1, _SMOKE_PATIENCE_S)
+            result["soak"] = _soak(say, subject, 30, 1.0, 0.0, _SMOKE_PATIENCE_S)
     elif leaks:
         with running(_LEAK_PAIRS) as subject:
             result["leaks"] = _leaks(say, subject, _LEAK_CALLS, _LEAK_ROUNDS, _LEAK_PATIENCE_S)
+    elif soak:
+        with running(_SIGNALLING_PAIRS) as subject:
+            result["soak"] = _soak(say, subject, _SOAK_RATE, _SOAK_S, _WARM_S, _SOAK_PATIENCE_S)
     else:
         if not no_signalling:
             with running(_SIGNALLING_PAIRS) as subject:
@@ -96,7 +106,7 @@ def bench(
                 )
     if as_json:
         print_json(result)
-    if leaks and not smoke and not result["leaks"]["passed"]:
+    if not smoke and not all(result[what]["passed"] for what in ("leaks", "soak") if what in result):
         sys.exit(1)
 
 
@@ -168,6 +178,18 @@ def _leaks(say: _Table, subject: "Subject", calls: int, rounds: int, patience: f
     verdict = leaks.search(
         subject, calls=calls, rate=_LEAK_RATE, rounds=rounds, patience=patience, say=say.text
     )
+    for what, met in verdict.checks().items():
+        say.text(f"{'pass' if met else 'FAIL'}  {what}")
+    return verdict.to_json()
+
+
+def _soak(
+    say: _Table, subject: "Subject", rate: int, seconds: float, warm: float, patience: float
+) -> dict[str, Any]:
+    from benchmarks import soak
+
+    say.head(f"{rate} calls a second for {seconds:g} s, after {warm:g} s of the same", soak.HEADER)
+    verdict = soak.soak(subject, rate=rate, seconds=seconds, warm=warm, patience=patience, say=say.text)
     for what, met in verdict.checks().items():
         say.text(f"{'pass' if met else 'FAIL'}  {what}")
     return verdict.to_json()

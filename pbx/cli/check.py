@@ -86,6 +86,7 @@ def _reports(files: Sequence[Path], config: Path | None) -> list[Report]:
 
 def _check(file: Path, known: "KnownNames | None", done: set[Path]) -> list[Report]:
     """The report of `file`, and of the dialplan that it names when it is a configuration."""
+    from pbx.config.candidates import kind_of
     from pbx.documents import load
 
     try:
@@ -141,24 +142,6 @@ def _check_configuration(file: Path, *, secrets: bool = False) -> "tuple[Report,
     if plugins:
         summary += f", {len(plugins)} plugin{'' if len(plugins) == 1 else 's'}"
     return Report(str(file), "configuration", (), summary), settings
-
-
-def kind_of(document: "Document") -> Kind:
-    """What a document is, by its top-level keys; an empty one is a configuration of defaults only."""
-    from pbx.config.settings import Settings
-    from pbx.dialplan.compiler import NOT_YET
-    from pbx.dialplan.schema import DialplanFile
-
-    value = document.value
-    if value is None or value == {}:
-        return "configuration"
-    if not isinstance(value, dict):
-        return "unknown"
-    dialplan = len(value.keys() & {*DialplanFile.model_fields, *NOT_YET})
-    configuration = len(value.keys() & set(Settings.model_fields))
-    if dialplan == configuration == 0:
-        return "unknown"
-    return "dialplan" if dialplan >= configuration else "configuration"
 
 
 def _as_json(report: Report) -> dict[str, Any]:

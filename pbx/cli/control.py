@@ -27,36 +27,45 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print the API's an
 class _Control(HTTPConnection):
     """HTTP over the control socket."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=_PATIENCE_S)
+    def __init__(self, path: Path, patience_s: float) -> None:
+        super().__init__("localhost", timeout=patience_s)
         self._path = path
 
     def connect(self) -> None:
         """Connect to the socket file."""
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(_PATIENCE_S)
+        self.sock.settimeout(self.timeout)
         self.sock.connect(str(self._path))
 
 
-def ask(config: Path, path: str) -> Any:
-    """What the service answers to GET `path`. Raises OperatorError when there is no service to ask."""
+class NoService(OperatorError):
+    """Nobody answers on the control socket."""
+
+
+def exchange(config: Path, method: str, path: str, *, patience_s: float = _PATIENCE_S) -> tuple[int, Any]:
+    """Status and value of the service's answer. Raises NoService when there is no service to ask."""
     from pbx.config.settings import Settings
 
     state = Settings.load(config, secrets=False).directories.state
-    control = _Control(state / "pbx.sock")
+    control = _Control(state / "pbx.sock", patience_s)
     try:
-        control.request("GET", path)
+        control.request(method, path)
         answer = control.getresponse()
-        value = json.loads(answer.read())
+        return answer.status, json.loads(answer.read())
     except (OSError, HTTPException, ValueError) as error:
-        raise OperatorError(
+        raise NoService(
             f"no service answers at {state / 'pbx.sock'}", "start it with `pbx run`, as the same user"
         ) from error
     finally:
         control.close()
-    if answer.status != 200:
+
+
+def ask(config: Path, path: str) -> Any:
+    """What the service answers to GET `path`. Raises OperatorError when it does not."""
+    status, value = exchange(config, "GET", path)
+    if status != 200:
         said = value.get("error", "") if isinstance(value, dict) else ""
-        raise OperatorError(f"the service answered {answer.status}", str(said))
+        raise OperatorError(f"the service answered {status}", str(said))
     return value
 
 
@@ -82,10 +91,22 @@ def status(config: Path, as_json: bool) -> None:
 
 
 @click.command()
+@click.option(
+    "--since",
+    metavar="TIME",
+    help="List calls that have ended: in the last 30m, 1h or 7d, or since 2026-11-23 10:00. "
+    "Read from the store, also when no service runs.",
+)
+@click.option("--limit", metavar="N", default=1000, type=click.IntRange(1), help="At most so many; 1000.")
 @_config
 @_json
-def calls(config: Path, as_json: bool) -> None:
-    """List the calls of a running service, oldest first."""
+def calls(config: Path, since: str | None, limit: int, as_json: bool) -> None:
+    """List the calls of a running service, oldest first; with --since, those that have ended."""
+    if since is not None:
+        from pbx.cli.records import show_ended
+
+        show_ended(config, since, limit, as_json=as_json)
+        return
     value = ask(config, "/api/calls")
     if as_json:
         print_json(value)
@@ -101,7 +122,7 @@ def calls(config: Path, as_json: bool) -> None:
         ]
         for call in value["calls"]
     ]
-    _table(["call", "state", "since", "from", "to", "legs"], rows, value["total"])
+    table(["call", "state", "since", "from", "to", "legs"], rows, value["total"])
 
 
 @click.command()
@@ -123,12 +144,12 @@ def registrations(config: Path, as_json: bool) -> None:
         ]
         for each in value["registrations"]
     ]
-    _table(["user", "contact", "flow", "expires", "phone"], rows, value["total"])
+    table(["user", "contact", "flow", "expires", "phone"], rows, value["total"])
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]], total: int) -> None:
-    """Print columns; what came from a phone is shown with its control characters escaped."""
-    shown = [[_plain(cell) for cell in row] for row in [header, *rows]]
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], total: int) -> None:
+    """Print columns, of `total` rows these; control characters, which a phone may have sent, are escaped."""
+    shown = [[plain(cell) for cell in row] for row in [header, *rows]]
     widths = [max(len(row[column]) for row in shown) for column in range(len(header))]
     for row in shown:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -136,5 +157,6 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]], total: int) -> 
         click.echo(f"and {total - len(rows)} more")
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """`text` with what could draw on a terminal written out."""
     return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)

@@ -1,8 +1,10 @@
 """`pbx explain`: the decision path of one imagined call."""
 
+import json
+from dataclasses import replace
 from datetime import datetime, tzinfo
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from pbx.config.settings import Settings
     from pbx.dialplan.call import Call
     from pbx.dialplan.generation import Generation
+    from pbx.dialplan.live import Switched
+    from pbx.dialplan.rehearsal import Givens
 
 
 @click.command()
@@ -32,35 +36,104 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="This dialplan instead of the configuration's.",
 )
+@click.option(
+    "--outcome",
+    "outcomes",
+    multiple=True,
+    metavar="TARGET=OUTCOME",
+    help="How a target or queue/NAME answers: busy, no-answer, …, answered; again for each time.",
+)
+@click.option("--digits", multiple=True, metavar="DIGITS", help="What is dialled in the menus, in turn.")
+@click.option("--switch", "switches", multiple=True, metavar="NAME=closed", help="What a switch says.")
+@click.option("--http", "answers", multiple=True, metavar="ID=JSON", help="What a web service answers.")
+@click.option("--header", "headers", multiple=True, metavar="NAME:VALUE", help="A header of the INVITE.")
 @click.option("--json", "as_json", is_flag=True, help="Print path and decision as JSON.")
 def explain(
-    from_: str, to: str, via: str, at: str, config: Path | None, dialplan: Path | None, as_json: bool
+    from_: str,
+    to: str,
+    via: str,
+    at: str,
+    config: Path | None,
+    dialplan: Path | None,
+    outcomes: tuple[str, ...],
+    digits: tuple[str, ...],
+    switches: tuple[str, ...],
+    answers: tuple[str, ...],
+    headers: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """Show how one imagined call would be decided: every handler asked, what it saw, said, and why.
 
     Without --via, a configured user calls as that user (users), and anybody else as anyone. --at is in the
     dialplan's time zone unless it says another. Exit code 0 whatever the decision is.
 
+    The service is taken to be idle, and no web service is asked: --outcome, --digits, --switch and --http say
+    how things answer, and what follows is shown too.
+
     With --json: {"dialplan", "call": {"from", "name", "user", "to", "source", "via", "at"}, "entry":
     {"source", "chain", "file", "line", "column"} or null, "path": [{"chain", "position", "handler", "rule",
-    "file", "line", "column", "saw", "said", "reason", "decision"}], "decision": {"kind", …, "reason"}}. What
-    a decision has by its kind: pbx.dialplan.words.as_json.
+    "file", "line", "column", "saw", "said", "reason", "decision"}], "decision": {"kind", …, "reason"},
+    "then": [{"asked", "digits", "path", "decision"}]}. What a decision has by its kind:
+    pbx.dialplan.words.as_json.
     """
     from pbx.dialplan.compiler import load_dialplan
-    from pbx.dialplan.explain import explain as explained
-    from pbx.dialplan.explain import explanation_json, ladder
+    from pbx.dialplan.explain import explain_all, explanation_json, followed, ladder
 
     settings = _settings(config, dialplan)
     path = dialplan or (settings.dialplan if settings else Path())
     generation = load_dialplan(path, settings.known if settings else None)
     call = _call(settings, generation, from_, to, via, at)
-    verdict = explained(generation, call)
+    if headers:
+        call = replace(call, headers=_named(headers, ":", "--header"))
+    given = _givens(outcomes, digits, switches, answers)
+    verdict, *after = explain_all(generation, call, given)
     if settings is not None and settings.known.plugins is not None:
         settings.known.plugins.host.stop_blocking()
     if as_json:
-        print_json(explanation_json(generation, call, verdict))
+        print_json(explanation_json(generation, call, verdict, after))
     else:
-        click.echo(ladder(generation, call, verdict))
+        click.echo("\n".join([ladder(generation, call, verdict), *followed(after)]))
+
+
+def _givens(
+    outcomes: tuple[str, ...], digits: tuple[str, ...], switches: tuple[str, ...], answers: tuple[str, ...]
+) -> "Givens":
+    from pbx.dialplan.decisions import OUTCOMES, QUEUE_OUTCOMES
+    from pbx.dialplan.rehearsal import ANSWERED, Givens
+
+    by_target: dict[str, tuple[str, ...]] = {}
+    for text in outcomes:
+        target, outcome = _pair(text, "=", "--outcome")
+        if outcome not in (*OUTCOMES, *QUEUE_OUTCOMES, ANSWERED):
+            known = ", ".join(dict.fromkeys((*OUTCOMES, *QUEUE_OUTCOMES, ANSWERED)))
+            raise click.BadParameter(f"found {outcome!r}, expected one of {known}", param_hint="--outcome")
+        by_target[target] = (*by_target.get(target, ()), outcome)
+    said: dict[str, Switched] = {}
+    for name, value in _named(switches, "=", "--switch").items():
+        if value not in ("open", "closed"):
+            raise click.BadParameter(f"found {value!r}, expected open or closed", param_hint="--switch")
+        said[name] = "open" if value == "open" else "closed"
+    replies: dict[str, Any] = {}
+    for name, value in _named(answers, "=", "--http").items():
+        try:
+            replies[f"http/{name}"] = {"error": value} if value == "error" else json.loads(value)
+        except ValueError:
+            raise click.BadParameter(
+                f"found {value!r}, expected JSON, or error", param_hint="--http"
+            ) from None
+    return Givens(None, by_target, digits or None, replies, switches=said)
+
+
+def _named(texts: tuple[str, ...], separator: str, option: str) -> dict[str, str]:
+    pairs = (_pair(text, separator, option) for text in texts)
+    return {name.lower() if option == "--header" else name: value for name, value in pairs}
+
+
+def _pair(text: str, separator: str, option: str) -> tuple[str, str]:
+    name, found, value = text.partition(separator)
+    if not name.strip() or not found:
+        raise click.BadParameter(f"found {text!r}, expected NAME{separator}VALUE", param_hint=option)
+    return name.strip(), value.strip()
 
 
 def _settings(config: Path | None, dialplan: Path | None) -> "Settings | None":

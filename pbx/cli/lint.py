@@ -74,6 +74,7 @@ def _as_json(finding: "Finding") -> dict[str, Any]:
         **place_json(problem.place),
         "message": problem.message,
         "suggestion": problem.suggestion,
+        "advice": finding.advice,
         "witness": None
         if witness is None
         else {

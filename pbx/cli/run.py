@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Write the real addresses there as JSON, when calls are taken.",
 )
-def run(config: Path, ready_file: Path | None) -> None:
+@click.option("--watch", is_flag=True, help="Reload the dialplan as soon as one of its files changes.")
+def run(config: Path, ready_file: Path | None, watch: bool) -> None:
     """Run the service. SIGTERM and SIGINT drain it (a second one stops at once), SIGHUP reloads the dialplan.
 
     The ready file has {"sip": {"udp": "ADDRESS:PORT", "tcp": …}, "http": "ADDRESS:PORT", "pid": N} with the
@@ -54,7 +55,7 @@ def run(config: Path, ready_file: Path | None) -> None:
 
         write_first_configuration(Path(), Ids(os.urandom))
     settings = Settings.load(config)
-    status = _Process(settings, installed, ready_file, show_passwords=first_start).run()
+    status = _Process(settings, installed, ready_file, show_passwords=first_start, watch=watch).run()
     sys.exit(status)
 
 
@@ -62,7 +63,13 @@ class _Process:
     """The process around a service: signals, the greeting, the exit status."""
 
     def __init__(
-        self, settings: Settings, reactor: Any, ready_file: Path | None, *, show_passwords: bool
+        self,
+        settings: Settings,
+        reactor: Any,
+        ready_file: Path | None,
+        *,
+        show_passwords: bool,
+        watch: bool,
     ) -> None:
         from pbx.service.clock import Clock
         from pbx.service.service import Service
@@ -81,6 +88,7 @@ class _Process:
             clock=Clock(reactor.seconds, lambda: datetime.now(UTC)),
             progress=lambda line: click.echo(f"pbx: {line}"),
             failed=self._fail,
+            watch=watch,
         )
 
     def run(self) -> int:

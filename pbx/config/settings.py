@@ -34,6 +34,9 @@ from pbx.errors import DocumentError, Place, Problem
 DEFAULT_FILE = Path("pbx.yaml")
 _EVERY_ADDRESS = "0.0.0.0"  # noqa: S104  # phones call from anywhere; http stays on this machine
 
+# What calls can do in memory and the media plane, which relays and does not mix, cannot carry out.
+_UNAVAILABLE = frozenset({"conference", "menu", "play", "queue", "record"})
+
 Algorithm = Literal["md5", "sha-256"]
 _HEX_DIGITS: Mapping[Algorithm, int] = {"md5": 32, "sha-256": 64}
 
@@ -123,6 +126,9 @@ class Sip(Shape):
         100_000, description="Transactions at once; beyond, 503 with Retry-After."
     )
     max_connections: Count = Field(1000, description="TCP connections at once.")
+    max_connections_per_source: Count = Field(
+        200, description="TCP connections at once that one address may open (IPv6: one /64)."
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -182,6 +188,13 @@ class Limits(Shape):
     calls: Count = Field(2000, description="Calls at once; beyond, 503 with Retry-After.")
 
 
+class Records(Shape):
+    """How long the records of finished calls are kept."""
+
+    keep: Duration = Field(30 * 86400.0, ge=60, description="How long after its end a call is kept.")
+    max: Count = Field(1_000_000, description="How many calls are kept; the oldest go first.")
+
+
 def _empty() -> Any:
     return {}
 
@@ -234,6 +247,8 @@ class Settings(Shape):
     )
     policy: Policy = Field(default_factory=Policy, description="What of one leg the other may see.")
     limits: Limits = Field(default_factory=Limits, description="Bounds of the whole service.")
+    records: Records = Field(default_factory=Records, description="How long finished calls are kept.")
+    watch: Flag = Field(False, description="Reload the dialplan as soon as one of its files changes.")
     drain: Duration = Field(10.0, description="How long calls may go on after SIGTERM.")
 
     _path: Path = PrivateAttr(default=DEFAULT_FILE)
@@ -270,7 +285,9 @@ class Settings(Shape):
             if missing:
                 raise DocumentError(tuple(missing))
             plugins = load_plugins(self.plugins)
-            self._known = KnownNames(frozenset(self.users), frozenset(self.trunks), plugins)
+            self._known = KnownNames(
+                frozenset(self.users), frozenset(self.trunks), plugins, unavailable=_UNAVAILABLE
+            )
         return self._known
 
     @classmethod

@@ -10,10 +10,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BeforeValidator, Field
 
+from pbx.dialplan.events import Events, read_events
+from pbx.dialplan.live import Switched, facts
 from pbx.dialplan.one_or_many import OneOrMany
 from pbx.dialplan.times import (
     DAY_MINUTES,
@@ -47,6 +50,23 @@ def _holidays(value: Any) -> Any:
     return {"country": value} if isinstance(value, str) else value
 
 
+class EventsShape(Shape):
+    """The events of an iCalendar file."""
+
+    file: Text = Field(description="The file, relative to this one.")
+
+
+def _listed(value: Any) -> Any:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+_Occasion = Text | EventsShape
+Occasions = Annotated[
+    tuple[_Occasion, ...],
+    BeforeValidator(_listed, json_schema_input_type=_Occasion | list[_Occasion]),
+]
+
+
 class CalendarShape(Shape):
     """When somebody is there."""
 
@@ -63,15 +83,21 @@ class CalendarShape(Shape):
         ]
         | None
     ) = Field(None, description="Closed on the public holidays of a country: NL, or {country: DE, …}.")
-    closed: OneOrMany | None = Field(
-        None,
+    closed: Occasions = Field(
+        (),
         description="Days or times with nobody there: 2026-12-24, 2026-12-24 - 2026-12-26, "
-        "2026-12-31 12:00-24:00 or 2026-12-24 17:00 - 2026-12-27 09:00.",
+        "2026-12-31 12:00-24:00, 2026-12-24 17:00 - 2026-12-27 09:00, or {file: leave.ics}, the events of "
+        "an iCalendar file.",
     )
-    opened: OneOrMany | None = Field(
-        None,
+    opened: Occasions = Field(
+        (),
         description="Days on which the usual hours apply although it is a holiday or closed, "
-        "or times with somebody there in any case.",
+        "or times with somebody there in any case; {file: duty.ics} too.",
+    )
+    switch: Text = Field(
+        "",
+        description="The name of a switch with which people say closed, or open, until they say otherwise; "
+        "it wins over everything else.",
     )
 
 
@@ -120,16 +146,29 @@ class Calendar:
     closed_times: tuple[Span, ...] = ()
     opened_days: tuple[Days, ...] = ()
     opened_times: tuple[Span, ...] = ()
+    closed_events: tuple[Events, ...] = ()
+    opened_events: tuple[Events, ...] = ()
+    switch: str = ""
 
-    def state(self, at: datetime) -> State:
-        """Whether somebody is there at `at`, an aware time."""
+    def state(self, at: datetime, switched: Switched | None = None) -> State:
+        """Whether somebody is there at `at`, an aware time, when its switch is as `switched` says."""
+        if switched is not None:
+            return State(switched == "open", f"{switched}: the switch {self.switch}")
         wall = at.astimezone(self.zone).replace(tzinfo=None)
         for span in self.opened_times:
             if span.start <= wall < span.end:
                 return State(True, f"open: {span.text}")
+        for events in self.opened_events:
+            found = events.at(wall)
+            if found is not None:
+                return State(True, f"open: {found.text}")
         for span in self.closed_times:
             if span.start <= wall < span.end:
                 return State(False, f"closed: {span.text}")
+        for events in self.closed_events:
+            found = events.at(wall)
+            if found is not None:
+                return State(False, f"closed: {found.text}")
         today = wall.date()
         minute = wall.hour * 60 + wall.minute
         ranges, because = self._hours(today)
@@ -186,11 +225,17 @@ class Calendar:
             *((each, DAY_MINUTES) for each in self.weekly[day.weekday() - 1]),
         ):
             minutes |= {each.start - offset, each.end - offset}
-        for span in (*self.opened_times, *self.closed_times):
+        events = [span for each in (*self.opened_events, *self.closed_events) for span in each.on(day)]
+        for span in (*self.opened_times, *self.closed_times, *events):
             for moment in (span.start, span.end):
                 if moment.date() == day:
                     minutes.add(moment.hour * 60 + moment.minute)
         return sorted(minute for minute in minutes if 0 <= minute < DAY_MINUTES)
+
+
+def state_now(calendar: Calendar, at: datetime) -> State:
+    """What a calendar says of a moment, once its switch has been looked at."""
+    return calendar.state(at, facts().switch(calendar.switch) if calendar.switch else None)
 
 
 def moments(calendars: Collection[Calendar], first: datetime) -> list[datetime]:
@@ -203,9 +248,16 @@ def moments(calendars: Collection[Calendar], first: datetime) -> list[datetime]:
 
 
 def compile_calendars(
-    values: Any, document: Document, zone: tzinfo, problems: list[Problem]
+    values: Any,
+    document: Document,
+    zone: tzinfo,
+    problems: list[Problem],
+    directory_of: Callable[[tuple[str | int, ...]], Path],
 ) -> dict[str, Calendar]:
-    """The calendars of a dialplan by name; what is wrong with them is added to `problems`."""
+    """The calendars of a dialplan by name; what is wrong with them is added to `problems`.
+
+    `directory_of` is the directory of the file in which something stands.
+    """
     calendars: dict[str, Calendar] = {}
     for name, value in values.items() if isinstance(values, dict) else ():
         path = ("calendars", name)
@@ -214,38 +266,46 @@ def compile_calendars(
         if shape is None:
             calendars[name] = Calendar(name, place, zone, ((),) * 7)
             continue
-        calendars[name] = _Calendars(document, problems, path).compile(name, shape, place, zone)
+        directory = directory_of(path)
+        calendars[name] = _Calendars(document, problems, path, directory).compile(name, shape, place, zone)
     return calendars
 
 
 class _Calendars:
     """Compiles one calendar that stands at `path`."""
 
-    def __init__(self, document: Document, problems: list[Problem], path: tuple[str, ...]) -> None:
+    def __init__(
+        self, document: Document, problems: list[Problem], path: tuple[str, ...], directory: Path
+    ) -> None:
+        self._directory = directory
         self._document = document
         self._problems = problems
         self._path = path
 
     def compile(self, name: str, shape: CalendarShape, place: Place, zone: tzinfo) -> Calendar:
         weekly = self._weekly(shape)
-        opened_days, opened_times = self._occasions(shape.opened, "opened")
+        zone = shape.timezone or zone
+        opened_days, opened_times, opened_events = self._occasions(shape.opened, "opened", zone)
         for index, days in enumerate(opened_days):
             span = min((days.last - days.first).days + 1, 7)
             if not any(weekly[(days.first.weekday() + offset) % 7] for offset in range(span)):
                 text = f"{days.text} has no hours of its own: say them, as in {days.first} 09:00-17:00"
                 self._report(text, "", "opened", index)
-        closed_days, closed_times = self._occasions(shape.closed, "closed")
+        closed_days, closed_times, closed_events = self._occasions(shape.closed, "closed", zone)
         holidays = self._holidays(shape.holidays)
         return Calendar(
             name,
             place,
-            shape.timezone or zone,
+            zone,
             weekly,
             holidays,
             closed_days,
             closed_times,
             opened_days,
             opened_times,
+            closed_events,
+            opened_events,
+            shape.switch,
         )
 
     def _weekly(self, shape: CalendarShape) -> tuple[tuple[Range, ...], ...]:
@@ -259,17 +319,25 @@ class _Calendars:
         return tuple(tuple(sorted(ranges, key=lambda each: each.start)) for ranges in weekly)
 
     def _occasions(
-        self, texts: tuple[str, ...] | None, key: str
-    ) -> tuple[tuple[Days, ...], tuple[Span, ...]]:
+        self, texts: tuple[str | EventsShape, ...], key: str, zone: tzinfo
+    ) -> tuple[tuple[Days, ...], tuple[Span, ...], tuple[Events, ...]]:
         days: list[Days] = []
         spans: list[Span] = []
-        for index, text in enumerate(texts or ()):
+        files: list[Events] = []
+        for index, text in enumerate(texts):
+            if isinstance(text, EventsShape):
+                events = self._read(
+                    lambda name: read_events(self._directory / name, zone), text.file, key, index
+                )
+                if events is not None:
+                    files.append(events)
+                continue
             found = self._read(parse_occasion, text, key, index)
             if isinstance(found, Days):
                 days.append(found)
             elif found is not None:
                 spans.extend(found)
-        return tuple(days), tuple(spans)
+        return tuple(days), tuple(spans), tuple(files)
 
     def _holidays(self, shape: HolidaysShape | None) -> Holidays | None:
         if shape is None:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Literal
 
 _VISUAL = re.compile(r"[-.() ]")
 _WRITTEN_NUMBER = re.compile(r"\+?[0-9*#(][0-9*#\-.() ]*")
@@ -20,13 +21,37 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
+class CallerId:
+    """What whoever is called is shown instead of the caller; `hidden` withholds it (RFC 3323)."""
+
+    number: str = ""
+    name: str = ""
+    hidden: bool = False
+
+
+Recorded = Literal["caller", "callee", "both", "mix"]
+"""What of a call is recorded: one side, both beside each other (left and right), or both in one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The call is to be recorded once it is answered; `name` is safe as a file's name, without its ending."""
+
+    what: Recorded
+    format: Literal["pcm", "ulaw", "alaw"]
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """One call as the handlers of a chain see it.
 
     `called` is the number or user part as dialled; `source` is "trunk/NAME", "users" or "anyone";
     `user` is the caller when authenticated, `trunk` the trunk it came by; `headers` are those of the INVITE
     that a policy lets handlers see, by lower-case name; `at` is aware; `variables` holds what `set` named
-    and, while a rule is carried out, the groups of its regular expression as "1", "2", …
+    and, while a rule is carried out, the groups of its regular expression as "1", "2", …. `shown` is what
+    `set` says that the callee is shown, None for the caller as they are; `sent_headers` go on the INVITEs of
+    this call as they are, without CR and LF; `record` is what a `record` step asked for.
     """
 
     id: str
@@ -38,6 +63,9 @@ class Call:
     trunk: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
+    shown: CallerId | None = None
+    sent_headers: tuple[tuple[str, str], ...] = ()
+    record: Record | None = None
 
     def dialling(self, called: str) -> "Call":
         """The same call to another number."""
@@ -53,6 +81,9 @@ class Call:
             self.trunk,
             self.headers,
             self.variables,
+            self.shown,
+            self.sent_headers,
+            self.record,
         )
 
     def naming(self, variables: Mapping[str, str]) -> "Call":

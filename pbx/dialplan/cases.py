@@ -1,21 +1,20 @@
 """`tests:` in a dialplan: imagined calls, how their targets answer, and where they have to end."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, WithJsonSchema
 
+from pbx.dialplan.answers import decision_from
 from pbx.dialplan.call import Call, Caller, normalised
-from pbx.dialplan.decisions import OUTCOMES
+from pbx.dialplan.decisions import OUTCOMES, QUEUE_OUTCOMES
 from pbx.dialplan.one_or_many import OneOrMany
+from pbx.dialplan.rehearsal import ANSWERED, Givens
 from pbx.dialplan.scope import Build, Scope
 from pbx.dialplan.targets import TrunkTarget, UserTarget, parse_target
 from pbx.documents import Document, Duration, Shape, Text, Whole, nearest, shown, to_problem
 from pbx.errors import Place
-
-ANSWERED = "answered"
 
 NO_TIME = datetime(2026, 1, 5, 12, tzinfo=UTC)
 """The time of a test that names none; a test that meets a handler which reads the clock has to."""
@@ -34,9 +33,30 @@ class CallShape(Shape):
     )
     name: Text = Field("", description="The caller's name.")
     at: Text = Field("", description="When, such as 2026-11-23 10:00, in the file's time zone.")
+    headers: dict[str, Text] = Field(default_factory=dict, description="Headers of the INVITE, by name.")
 
 
 _Nothing = Annotated[Any, WithJsonSchema({"type": ["object", "boolean", "null"]})]
+
+
+class ActiveShape(Shape):
+    """How many other calls there are."""
+
+    caller: Whole = Field(0, ge=0, description="By the same caller.")
+    user: Whole = Field(0, ge=0, description="With the same user.")
+    trunk: Whole = Field(0, ge=0, description="Over the trunk.")
+    chain: Whole = Field(0, ge=0, description="In the chain.")
+
+
+class LiveShape(Shape):
+    """What goes on in the service meanwhile; it is idle where nothing is said."""
+
+    active: ActiveShape = Field(default_factory=ActiveShape, description="Other calls.")
+    attempts: Whole = Field(1, ge=1, description="How often was called within the time of a rate limit.")
+    switches: dict[str, Literal["open", "closed"]] = Field(
+        default_factory=dict, description="What the switches of calendars say."
+    )
+    uses: dict[str, Whole] = Field(default_factory=dict, description="How many calls targets were given.")
 
 
 class ExpectShape(Shape):
@@ -46,7 +66,7 @@ class ExpectShape(Shape):
     reject: Whole | None = Field(None, description="The final code the caller is given.")
     redirect: OneOrMany | None = Field(None, description="The URIs the caller is sent to.")
     queue: Text | None = None
-    play: Text | None = None
+    play: OneOrMany | None = None
     menu: Text | None = None
     voicemail: Text | None = None
     conference: Text | None = None
@@ -62,6 +82,10 @@ class ExpectShape(Shape):
     ring: Duration | None = Field(None, description="How long the targets may ring.")
     caller: Text | None = Field(None, description="The caller's number, as presented.")
     caller_name: Text | None = Field(None, description="The caller's name, as presented.")
+    shown: Text | None = Field(None, description="The number that is shown to whoever is called.")
+    record: Text | None = Field(None, description="What is recorded: caller, callee, both or mix.")
+    headers: dict[str, Text] | None = Field(None, description="Headers that go to whoever is called.")
+    variables: dict[str, Text] | None = Field(None, description="What set and http have named.")
 
 
 class CaseShape(Shape):
@@ -75,8 +99,20 @@ class CaseShape(Shape):
     outcomes: dict[str, OneOrMany] = Field(
         default_factory=dict,
         description="How targets answer: busy, no-answer, unavailable, rejected, failed, timeout or "
-        "answered; a list is one for each time. Targets that are not named answer.",
+        "answered; a list is one for each time. Targets that are not named answer. Of a queue (queue/NAME): "
+        "timeout, closed, full, left, unavailable, failed or answered.",
     )
+    digits: OneOrMany | None = Field(
+        None,
+        description="What the caller dials in the menus, one after another; an empty text is nothing. "
+        "Without it, a menu is where the test ends.",
+    )
+    http: dict[str, Any] = Field(
+        default_factory=dict,
+        description="What web services answer, by the id: of the step, http without one: {dial: user/1001}, "
+        "or error.",
+    )
+    live: LiveShape = Field(default_factory=LiveShape, description="What goes on in the service meanwhile.")
     expect: ExpectShape
 
 
@@ -88,14 +124,17 @@ class Case:
     place: Place
     call: Call
     timed: bool
-    registered: frozenset[str] | None
-    outcomes: Mapping[str, tuple[str, ...]]
+    given: Givens
     expect: ExpectShape
 
     @property
     def follows(self) -> bool:
         """Whether the test says how targets answer, so that outcomes are followed to the end."""
-        return self.registered is not None or bool(self.outcomes) or self.expect.answered is not None
+        return (
+            self.given.registered_users is not None
+            or bool(self.given.outcomes)
+            or self.expect.answered is not None
+        )
 
 
 def compile_cases(build: Build, values: Any, zone: tzinfo) -> tuple[Case, ...]:
@@ -135,8 +174,8 @@ def _compile(shape: CaseShape, scope: Scope, zone: tzinfo) -> Case | None:
     for target, outcomes in shape.outcomes.items():
         _check_target(target, scope, "outcomes", target)
         for index, outcome in enumerate(outcomes):
-            if outcome not in OUTCOMES and outcome != ANSWERED:
-                known = (*OUTCOMES, ANSWERED)
+            known = (*(QUEUE_OUTCOMES if target.startswith("queue/") else OUTCOMES), ANSWERED)
+            if outcome not in known:
                 message = f"found {shown(outcome)}, expected one of {', '.join(known)}"
                 scope.problem(message, "outcomes", target, index, suggestion=nearest(outcome, known))
     expect = shape.expect
@@ -146,10 +185,27 @@ def _compile(shape: CaseShape, scope: Scope, zone: tzinfo) -> Case | None:
         _check_target(target, scope, "expect", "dial", index)
     if call is None or len(scope.build.problems) > before:
         return None
+    http = {name: answer for name, answer in shape.http.items() if _check_answer(answer, scope, name, call)}
+    if len(scope.build.problems) > before:
+        return None
     registered = None
     if shape.registered is not None:
         registered = frozenset(user.removeprefix("user/") for user in shape.registered)
-    return Case(shape.name, scope.place(), call, bool(shape.call.at), registered, shape.outcomes, expect)
+    live = shape.live
+    given = Givens(
+        registered,
+        shape.outcomes,
+        None if shape.digits is None else tuple(shape.digits),
+        {
+            f"http/{name}": {"error": answer} if isinstance(answer, str) else answer
+            for name, answer in http.items()
+        },
+        live.active.model_dump(),
+        live.attempts,
+        dict(live.switches),
+        dict(live.uses),
+    )
+    return Case(shape.name, scope.place(), call, bool(shape.call.at), given, expect)
 
 
 def _call(shape: CallShape, scope: Scope, zone: tzinfo) -> Call | None:
@@ -177,11 +233,29 @@ def _call(shape: CallShape, scope: Scope, zone: tzinfo) -> Call | None:
         at = at.replace(tzinfo=zone) if at.tzinfo is None else at.astimezone(zone)
     caller = Caller(number if user == number else normalised(number), shape.name, user or None)
     source = f"trunk/{trunk}" if trunk else "users" if user else "anyone"
-    return Call("test", caller, normalised(shape.to), source, at, user=user or None, trunk=trunk or None)
+    headers = {name.lower(): value for name, value in shape.headers.items()}
+    return Call("test", caller, normalised(shape.to), source, at, user or None, trunk or None, headers)
+
+
+def _check_answer(answer: Any, scope: Scope, name: str, call: Call) -> bool:
+    if isinstance(answer, str):
+        return True
+    try:
+        decision_from(answer, call)
+    except ValueError as error:
+        scope.problem(str(error), "http", name)
+        return False
+    return True
 
 
 def _check_target(text: str, scope: Scope, *location: str | int) -> None:
     if text.startswith("queue/"):
+        queues = scope.build.queues
+        name = text.removeprefix("queue/")
+        if name not in queues:
+            guess = nearest(name, queues)
+            message = f"there is no queue {shown(name)}"
+            scope.problem(message, *location, suggestion=f"queue/{guess}" if guess else "")
         return
     try:
         target = parse_target(text)

@@ -11,14 +11,16 @@ from pbx.dialplan.calendars import compile_calendars
 from pbx.dialplan.cases import compile_cases
 from pbx.dialplan.chain import Chain, Link
 from pbx.dialplan.generation import Entry, Generation
+from pbx.dialplan.joined import joined
 from pbx.dialplan.lists import compile_lists
+from pbx.dialplan.queues import check_overflows, compile_queues
 from pbx.dialplan.schema import DialplanFile, EntryShape
 from pbx.dialplan.scope import Build, KnownNames, Scope, variables_in
 from pbx.dialplan.steps import compile_step
 from pbx.documents import Document, load, nearest, shown, validate
 from pbx.errors import DocumentError, Problem
 
-NOT_YET = ("include", "menus", "queues")
+NOT_YET = ("menus",)
 """Top-level keys that dialplans may come to use and this version does not read."""
 
 _NAME = re.compile(r"[\w][\w .-]{0,63}")
@@ -46,7 +48,8 @@ def compile_with_build(
     """As `compile_dialplan`, with what was learnt on the way."""
     from pbx.dialplan.loops import find_loops
 
-    build = Build(document, directory or Path(), known or KnownNames())
+    directory = directory or Path()
+    build = Build(joined(document, directory), directory, known or KnownNames())
     generation = _compile(build, number)
     if generation is not None and not build.problems:
         build.problems.extend(find_loops(generation, build))
@@ -74,15 +77,28 @@ def _compile(build: Build, number: int) -> Generation | None:
         build.variables = sorted(variables_in(raw_chains))
     zone = shape.timezone if shape is not None else ZoneInfo("UTC")
     build.emergency = frozenset(shape.emergency) if shape is not None else frozenset()
-    build.lists = compile_lists(value.get("lists"), document, build.directory, problems)
-    build.calendars = compile_calendars(value.get("calendars"), document, zone, problems)
+    build.zone = zone
+    build.lists = compile_lists(value.get("lists"), document, build.directory_of, problems)
+    build.calendars = compile_calendars(value.get("calendars"), document, zone, problems, build.directory_of)
+    build.queues = compile_queues(build, value.get("queues"))
+    check_overflows(build)
     entries = _entries(build, value.get("entry"))
     chains = _chains(build, raw_chains)
     cases = compile_cases(build, value.get("tests"), zone)
     if shape is None:
         return None
     return Generation(
-        number, document.name, zone, entries, chains, build.known, build.lists, build.calendars, cases
+        number,
+        document.name,
+        zone,
+        entries,
+        chains,
+        build.known,
+        build.lists,
+        build.calendars,
+        cases,
+        build.menus,
+        build.queues,
     )
 
 
@@ -144,10 +160,13 @@ def _chain(build: Build, name: str, steps: list[Any]) -> Chain:
             scope.problem("expected a name as id", "id")
         if handler is None:
             continue
-        links.append(Link(name, index + 1, str(identity or handler.name), handler, scope.place()))
+        handler.identity = str(identity or handler.name)
+        links.append(Link(name, index + 1, handler.identity, handler, scope.place()))
     return Chain(name, tuple(links))
 
 
 def _in_order(problems: list[Problem]) -> tuple[Problem, ...]:
     unique = dict.fromkeys(problems)
-    return tuple(sorted(unique, key=lambda problem: (problem.place.line, problem.place.column)))
+    return tuple(
+        sorted(unique, key=lambda problem: (problem.place.file, problem.place.line, problem.place.column))
+    )

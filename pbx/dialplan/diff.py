@@ -12,13 +12,14 @@ from datetime import datetime, timedelta
 
 from pbx.dialplan.calendars import Calendar
 from pbx.dialplan.call import Call
-from pbx.dialplan.decisions import OUTCOMES, Dial, Queue, Reject
+from pbx.dialplan.decisions import OUTCOMES, QUEUE_OUTCOMES, Dial, Menu, Play, Queue, Reject
 from pbx.dialplan.generation import Generation, Verdict, decide_now
 from pbx.dialplan.handlers.routing import CompiledRule, RoutingHandler
 from pbx.dialplan.languages import Element, Language, alphabet, language_of
 from pbx.dialplan.lint import imagined
 from pbx.dialplan.lists import NumberList, sample_of_country
 from pbx.dialplan.patterns import Pattern, compile_pattern
+from pbx.dialplan.rehearsal import verdict_goes_on
 from pbx.dialplan.words import said
 from pbx.errors import MisuseError
 
@@ -28,6 +29,9 @@ MAX_STATES = 30_000
 MAX_CALLS = 400_000
 _MAX_NUMBERS = 300
 _MAX_DEPTH = 4
+_MENU_DEPTH = 2
+# More often than any menu asks again.
+_ATTEMPTS = 100
 _DAYS = 366
 
 Kind = tuple[object, ...]
@@ -69,6 +73,13 @@ class Partition:
         users = sorted({user for each in generations for user in each.known.users or ()})
         self._lists = [found for each in generations for found in each.lists.values()]
         self._calendars: list[Calendar] = [c for each in generations for c in each.calendars.values()]
+        self._calendars += [
+            calendar
+            for rule in rules
+            if rule.conditions is not None
+            for calendar in rule.conditions.calendars
+            if calendar not in self._calendars
+        ]
         self._users = frozenset(users) if any(each.known.users is not None for each in generations) else None
         self._entries = sorted({entry.source for each in generations for entry in each.entries})
         called = [pattern for rule in rules for pattern in rule.to] + [
@@ -160,18 +171,51 @@ def _described(generation: Generation, call: Call, verdict: Verdict, depth: int)
     decision = verdict.decision
     if isinstance(decision, Reject) and decision.retry_after is not None:
         return f"{said(decision)}, again after {decision.retry_after} s"
+    if isinstance(decision, Play):
+        if depth >= _MAX_DEPTH or not verdict_goes_on(generation, verdict):
+            return said(decision)
+        following = decide_now(generation.after(verdict, "played"))
+        then = "" if following is None else _described(generation, call, following, depth + 1)
+        return f"{said(decision)}, then {then}"
+    if isinstance(decision, Menu):
+        return _menu(generation, call, verdict, decision, depth)
     if not isinstance(decision, Dial | Queue):
-        return said(decision)
-    text = said(replace(decision, on={}))
-    caller = verdict.call.caller
-    if (caller.number, caller.name) != (call.caller.number, call.caller.name):
-        text += f" as {caller.name!r} {caller.number}"
-    for outcome in OUTCOMES:
+        return said(decision) + _left(call, verdict.call)
+    text = said(replace(decision, on={})) + _left(call, verdict.call)
+    for outcome in QUEUE_OUTCOMES if isinstance(decision, Queue) else OUTCOMES:
         if outcome in decision.on and depth < _MAX_DEPTH:
             following = decide_now(generation.after(verdict, outcome))
             if following is not None:
                 text += f", on {outcome} ({_described(generation, call, following, depth + 1)})"
     return text
+
+
+def _menu(generation: Generation, call: Call, verdict: Verdict, menu: Menu, depth: int) -> str:
+    """A menu, and where its choices lead."""
+    text = f"{said(menu)} asking {', '.join(menu.prompt)}"
+    handler = generation.menus.get(menu.key)
+    if handler is None or depth >= _MENU_DEPTH:
+        return text
+    last = replace(verdict, decision=replace(menu, attempt=_ATTEMPTS))
+    for choice in (*handler.choices, None):
+        digits = "" if choice is None else choice.sample
+        following = decide_now(generation.after(last, "digits", digits=digits))
+        if following is not None:
+            text += f", {digits or 'nothing'} ({_described(generation, call, following, depth + 1)})"
+    return text
+
+
+def _left(call: Call, left: Call) -> str:
+    """What the dialplan changed of the call, in words."""
+    caller, text = left.caller, ""
+    if (caller.number, caller.name) != (call.caller.number, call.caller.name):
+        text += f" as {caller.name!r} {caller.number}"
+    if left.shown is not None:
+        number = "anonymous" if left.shown.hidden else left.shown.number
+        text += f" shown as {left.shown.name!r} {number}"
+    if left.sent_headers:
+        text += " with " + ", ".join(f"{name}: {value}" for name, value in left.sent_headers)
+    return text + (f" recording {left.record.what}" if left.record is not None else "")
 
 
 class _Texts:

@@ -1,16 +1,25 @@
 """The decision path of one call, as a ladder for people and as JSON for programs."""
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pbx.dialplan.call import Call, Caller
 from pbx.dialplan.generation import Generation, Verdict, decide_now
+from pbx.dialplan.rehearsal import Givens, Rehearsal
 from pbx.dialplan.words import as_json, said
 from pbx.errors import Place
 
 
-def explain(generation: Generation, call: Call) -> Verdict:
+def explain(generation: Generation, call: Call, given: Givens | None = None) -> Verdict:
     """What `call` would come to; the same tree decides that decides real calls."""
-    return decide_now(generation.decide(call))
+    return decide_now(generation.decide(call, facts=(given or Givens()).facts()))
+
+
+def explain_all(generation: Generation, call: Call, given: Givens) -> list[Verdict]:
+    """What `call` would come to, one after another, when targets, callers and services answer as is given."""
+    rehearsal = Rehearsal(generation, call, given)
+    rehearsal.run(follows=given.registered_users is not None or bool(given.outcomes))
+    return rehearsal.verdicts
 
 
 def ladder(generation: Generation, call: Call, verdict: Verdict) -> str:
@@ -22,23 +31,42 @@ def ladder(generation: Generation, call: Call, verdict: Verdict) -> str:
         lines.append(f"entry    none takes calls from {call.source}")
     else:
         lines.append(f"entry    {entry.source} → chain {entry.chain}    {entry.place}")
-    for visit in verdict.path:
-        lines.append(f"{visit.chain}: {visit.position} {visit.handler}    {visit.place}")
-        lines.append(f"         saw   {visit.saw}")
-        lines.append(f"         said  {visit.said}")
-        lines.append(f"         why   {visit.reason}")
+    lines.extend(_visits(verdict))
     reason = verdict.decision.reason
     lines.append(f"decision {said(verdict.decision)}" + (f" ({reason})" if reason else ""))
     return "\n".join(map(_printable, lines))
 
 
-def explanation_json(generation: Generation, call: Call, verdict: Verdict) -> dict[str, Any]:
+def followed(verdicts: Iterable[Verdict]) -> list[str]:
+    """What came after a first verdict, a line for each handler that was asked and each decision."""
+    lines: list[str] = []
+    for verdict in verdicts:
+        asked = f"digits {verdict.digits or 'none'}" if verdict.asked == "digits" else verdict.asked
+        lines.append(f"after    {asked or 'that'}")
+        lines.extend(_visits(verdict))
+        reason = verdict.decision.reason
+        lines.append(f"then     {said(verdict.decision)}" + (f" ({reason})" if reason else ""))
+    return [_printable(line) for line in lines]
+
+
+def _visits(verdict: Verdict) -> Iterator[str]:
+    for visit in verdict.path:
+        yield f"{visit.chain}: {visit.position} {visit.handler}    {visit.place}"
+        yield f"         saw   {visit.saw}"
+        yield f"         said  {visit.said}"
+        yield f"         why   {visit.reason}"
+
+
+def explanation_json(
+    generation: Generation, call: Call, verdict: Verdict, after: Iterable[Verdict] = ()
+) -> dict[str, Any]:
     """The path and the decision as plain values; the keys are stable.
 
     `call`: `from`, `name`, `user`, `to`, `source`, `via`, `at` (ISO 8601). `entry`: `source`, `chain`,
     `file`, `line`, `column`, or null when no entry takes the call. `path`: a list of `chain`, `position`
     (from 1), `handler` (its id or name), `rule` (from 1, or null), `file`, `line`, `column`, `saw`,
-    `said`, `reason`, `decision`. `decision`: see `pbx.dialplan.words.as_json`. `dialplan`: the file.
+    `said`, `reason`, `decision`. `decision`: see `pbx.dialplan.words.as_json`. `then`: what came `after` it,
+    a list of `asked` (an outcome), `digits`, `path` and `decision`. `dialplan`: the file.
     """
     entry = generation.entry(call.source)
     return {
@@ -55,22 +83,35 @@ def explanation_json(generation: Generation, call: Call, verdict: Verdict) -> di
         "entry": None
         if entry is None
         else {"source": entry.source, "chain": entry.chain, **_place(entry.place)},
-        "path": [
-            {
-                "chain": visit.chain,
-                "position": visit.position,
-                "handler": visit.handler,
-                "rule": None if visit.rule is None else visit.rule.number,
-                **_place(visit.place),
-                "saw": visit.saw,
-                "said": visit.said,
-                "reason": visit.reason,
-                "decision": as_json(visit.decision),
-            }
-            for visit in verdict.path
-        ],
+        "path": _path(verdict),
         "decision": as_json(verdict.decision),
+        "then": [
+            {
+                "asked": each.asked,
+                "digits": each.digits,
+                "path": _path(each),
+                "decision": as_json(each.decision),
+            }
+            for each in after
+        ],
     }
+
+
+def _path(verdict: Verdict) -> list[dict[str, Any]]:
+    return [
+        {
+            "chain": visit.chain,
+            "position": visit.position,
+            "handler": visit.handler,
+            "rule": None if visit.rule is None else visit.rule.number,
+            **_place(visit.place),
+            "saw": visit.saw,
+            "said": visit.said,
+            "reason": visit.reason,
+            "decision": as_json(visit.decision),
+        }
+        for visit in verdict.path
+    ]
 
 
 def _printable(line: str) -> str:

@@ -3,12 +3,12 @@
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pbx.dialplan.calendars import Calendar
-from pbx.dialplan.call import Call
+from pbx.dialplan.call import Call, Record
 from pbx.dialplan.cases import Case
-from pbx.dialplan.chain import Chain, Visit, Wait
+from pbx.dialplan.chain import Chain, Link, Stopwatch, Visit, Wait, Walk
 from pbx.dialplan.decisions import (
     Continue,
     Decision,
@@ -16,15 +16,22 @@ from pbx.dialplan.decisions import (
     Dial,
     Final,
     Goto,
+    Include,
+    Menu,
     Outcome,
+    Play,
     Queue,
     Reject,
 )
+from pbx.dialplan.handlers.menu import MenuHandler, chosen
 from pbx.dialplan.handlers.routing import Extension, RoutingHandler
 from pbx.dialplan.lists import NumberList
+from pbx.dialplan.live import Facts, use
 from pbx.dialplan.plugin_host import blocking
+from pbx.dialplan.queues import QueuePlan
 from pbx.dialplan.scope import KnownNames
 from pbx.dialplan.targets import Target, TrunkTarget, UserTarget
+from pbx.dialplan.targets import complete as complete_target
 from pbx.errors import MisuseError, Place
 
 T = TypeVar("T")
@@ -32,6 +39,9 @@ T = TypeVar("T")
 # How many chains one decision may pass through, and how many outcomes of one call may be followed.
 MAX_GOTOS = 32
 MAX_OUTCOMES = 32
+# How many chains it may include, and how many sounds and menus one call may hear, which takes it time.
+MAX_INCLUDES = 256
+MAX_TURNS = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +63,10 @@ class Verdict:
     """What a call comes to, the handlers visited on the way, and the call as the last of them left it.
 
     `outcomes` counts how often an outcome of this call was followed; `went_round` is True when a bound on
-    gotos or outcomes ended it.
+    gotos or outcomes ended it. `link` is the handler in which the decision stands, and `resume` where the
+    chain goes on when the decision is carried out: chains with the position of the next handler (from 0),
+    the last of them first, the ones before it those that included it. `facts` are the answers it rests on.
+    `asked` is "" for the first verdict about a call, else the outcome it follows, with `digits`.
     """
 
     decision: Final
@@ -62,6 +75,17 @@ class Verdict:
     generation: int
     outcomes: int = 0
     went_round: bool = False
+    link: Link | None = None
+    resume: tuple[tuple[str, int], ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    asked: Outcome | Literal[""] = ""
+    digits: str = ""
+    turns: int = 0
+
+    @property
+    def record(self) -> Record | None:
+        """What of the call is to be recorded."""
+        return self.call.record
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +101,8 @@ class Generation:
     lists: Mapping[str, NumberList] = field(default_factory=dict)
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
     cases: tuple[Case, ...] = ()
+    menus: Mapping[str, MenuHandler] = field(default_factory=dict)
+    queues: Mapping[str, QueuePlan] = field(default_factory=dict)
 
     def entry_for(self, source: str) -> str | None:
         """The chain in which a call from `source` enters, or None when no entry takes it."""
@@ -89,33 +115,56 @@ class Generation:
         """The first entry that takes a call from `source`."""
         return next((entry for entry in self.entries if entry.takes(source)), None)
 
-    async def decide(self, call: Call, chain: str | None = None, *, wait: Wait | None = None) -> Verdict:
+    async def decide(
+        self,
+        call: Call,
+        chain: str | None = None,
+        *,
+        wait: Wait | None = None,
+        facts: Facts | None = None,
+        stopwatch: Stopwatch | None = None,
+    ) -> Verdict:
         """Walk `chain`, or the one the call enters, to a decision; never raises.
 
-        A chain that runs out rejects with 404. Without `wait`, a deferred decision is its `otherwise`.
+        A chain that runs out rejects with 404. Without `wait`, a deferred decision is its `otherwise`;
+        without `facts`, the service is taken to be idle; without `stopwatch`, visits take no time.
         """
-        return await self._decide(call, chain or self.entry_for(call.source), wait, 0)
+        chain = chain or self.entry_for(call.source)
+        course = _Course(self, Walk(facts or Facts(), wait, stopwatch))
+        if chain is None:
+            return course.verdict(Reject(403, f"no entry takes calls from {call.source}"), call)
+        return await course.go(call, chain)
 
-    async def after(self, verdict: Verdict, outcome: Outcome, *, wait: Wait | None = None) -> Verdict | None:
-        """What follows when the dial or queue of `verdict` ended in `outcome`.
+    async def after(
+        self,
+        verdict: Verdict,
+        outcome: Outcome,
+        *,
+        digits: str = "",
+        wait: Wait | None = None,
+        facts: Facts | None = None,
+        stopwatch: Stopwatch | None = None,
+    ) -> Verdict | None:
+        """What follows when that which `verdict` asked for ended in `outcome`.
 
-        None when the dialplan does not say: the call then ends with the outcome's code.
+        "played" after a play asks the next handler of its chain, "digits" after a menu does what `digits`
+        stand for. None when the dialplan does not say what follows: the call then ends with the outcome's
+        code.
         """
         decision = verdict.decision
-        if not isinstance(decision, Dial | Queue):
-            raise MisuseError(f"{type(decision).__name__} has no outcomes")
-        following = decision.on.get(outcome)
-        if following is None:
-            return None
-        outcomes = verdict.outcomes + 1
-        if outcomes > MAX_OUTCOMES:
-            reject = Reject(
-                482, f"more than {MAX_OUTCOMES} outcomes were followed: the dialplan goes in circles"
-            )
-            return Verdict(reject, (), verdict.call, self.number, outcomes, went_round=True)
-        if isinstance(following, Goto):
-            return await self._decide(following.call or verdict.call, following.chain, wait, outcomes)
-        return self._verdict(following, verdict.call, (), outcomes)
+        course = _Course(self, Walk(facts or Facts(), wait, stopwatch), verdict, outcome, digits)
+        match decision:
+            case Dial() | Queue():
+                following = decision.on.get(outcome)
+                if following is None:
+                    return None
+            case Play():
+                return course.exhausted() or await course.resume(verdict.call)
+            case Menu():
+                return course.exhausted() or await course.choose(decision)
+            case _:
+                raise MisuseError(f"{type(decision).__name__} has no outcomes")
+        return course.exhausted() or await course.follow(following, verdict.call)
 
     def extensions(self, source: str) -> tuple[Extension, ...]:
         """The rules with an `about:` in the chain that calls from `source` enter."""
@@ -130,44 +179,17 @@ class Generation:
             for extension in handler.extensions
         )
 
-    async def _decide(self, call: Call, chain: str | None, wait: Wait | None, outcomes: int) -> Verdict:
-        path: list[Visit] = []
-        if chain is None:
-            reject = Reject(403, f"no entry takes calls from {call.source}")
-            return Verdict(reject, (), call, self.number, outcomes)
-        for _ in range(MAX_GOTOS):
-            walked = self.chains.get(chain)
-            if walked is None:
-                return self._verdict(Reject(500, f"there is no chain {chain!r}"), call, tuple(path), outcomes)
-            decision, call = await walked.walk(call, path, wait)
-            if type(decision) is not Goto:
-                return self._verdict(decision, call, tuple(path), outcomes)
-            chain = decision.chain
-            call = decision.call or call
-        reject = Reject(482, f"more than {MAX_GOTOS} chains were passed: the dialplan goes in circles")
-        return Verdict(reject, tuple(path), call, self.number, outcomes, went_round=True)
-
-    def _verdict(self, decision: Decision, call: Call, path: tuple[Visit, ...], outcomes: int) -> Verdict:
-        final: Final
-        if isinstance(decision, Dial):
-            final = self._reachable(decision, call)
-        elif isinstance(decision, Continue):
-            final = Reject(404, decision.reason)
-        elif isinstance(decision, (Goto, Defer)):
-            final = Reject(500, f"{type(decision).__name__} cannot be followed here")
-        else:
-            final = decision
-        return Verdict(final, path, call, self.number, outcomes)
-
-    def _reachable(self, dial: Dial, call: Call) -> Final:
+    def reachable(self, dial: Dial, call: Call) -> Final:
         """`dial` with every target made complete; a refusal when none of them may or can be called."""
         refusal: Reject | None = None
         targets: list[Target] = []
-        for target in dial.targets:
-            found = _complete(target, call)
+        rings: list[float | None] = []
+        for index, target in enumerate(dial.targets):
+            found = complete_target(target, call)
             refused = self._refused(found, call)
             if refused is None:
                 targets.append(found)
+                rings.append(dial.rings[index] if index < len(dial.rings) else None)
             elif refusal is None or refused.code == 403:
                 refusal = refused
         if not targets:
@@ -175,7 +197,16 @@ class Generation:
         complete = tuple(targets)
         if complete == dial.targets:
             return dial
-        return Dial(complete, ring=dial.ring, mode=dial.mode, on=dial.on, reason=dial.reason, rule=dial.rule)
+        return Dial(
+            complete,
+            ring=dial.ring,
+            mode=dial.mode,
+            on=dial.on,
+            reason=dial.reason,
+            rule=dial.rule,
+            rings=rings if dial.rings else (),
+            stop=dial.stop,
+        )
 
     def _refused(self, target: Target, call: Call) -> Reject | None:
         known = self.known
@@ -190,12 +221,123 @@ class Generation:
         return None
 
 
-def _complete(target: Target, call: Call) -> Target:
-    if isinstance(target, UserTarget) and not target.user:
-        return UserTarget(call.called)
-    if isinstance(target, TrunkTarget) and not target.number:
-        return TrunkTarget(target.trunk, call.called)
-    return target
+class _Course:
+    """One decision on its way through the chains of a generation; follows a verdict, or is the first."""
+
+    def __init__(
+        self,
+        generation: Generation,
+        walk: Walk,
+        before: Verdict | None = None,
+        asked: Outcome | Literal[""] = "",
+        digits: str = "",
+    ) -> None:
+        self._generation = generation
+        self._walk = walk
+        self._asked: Outcome | Literal[""] = asked
+        self._digits = digits
+        self._link = None if before is None else before.link
+        self._rest: list[tuple[str, int]] = [] if before is None else list(before.resume)
+        waited = asked in ("played", "digits")
+        self._outcomes = 0 if before is None else before.outcomes + (not waited)
+        self._turns = 0 if before is None else before.turns + waited
+        self._before = before
+        use(walk.facts)
+
+    def exhausted(self) -> Verdict | None:
+        """The verdict on a call that has followed too many outcomes."""
+        assert self._before is not None
+        if self._outcomes <= MAX_OUTCOMES and self._turns <= MAX_TURNS:
+            return None
+        most = MAX_OUTCOMES if self._outcomes > MAX_OUTCOMES else MAX_TURNS
+        reject = Reject(482, f"more than {most} outcomes were followed: the dialplan goes in circles")
+        return self.verdict(reject, self._before.call, went_round=True)
+
+    async def follow(self, decision: Decision, call: Call) -> Verdict:
+        """Do what follows an outcome."""
+        if isinstance(decision, Goto):
+            self._rest.clear()
+            return await self.go(decision.call or call, decision.chain)
+        if isinstance(decision, Include):
+            return await self.go(decision.call or call, decision.chain)
+        if isinstance(decision, Continue):
+            return await self.resume(decision.call or call)
+        return self.verdict(decision, call)
+
+    async def choose(self, menu: Menu) -> Verdict:
+        """Do what the digits stand for in `menu`."""
+        assert self._before is not None
+        call = self._before.call
+        handler = self._generation.menus.get(menu.key)
+        if handler is not None:
+            decision, call = handler.choose(call, self._digits, menu)
+        else:
+            decision, call = chosen(menu, call, self._digits)
+        if self._link is not None:
+            note = f"digits {self._digits}" if self._digits else "no digits in time"
+            self._walk.path.append(Visit(self._link, call, decision, 0.0, note))
+        return await self.follow(decision, call)
+
+    async def resume(self, call: Call) -> Verdict:
+        """Ask the next handler."""
+        if not self._rest:
+            return self.verdict(Continue("there is nothing left to do"), call)
+        chain, start = self._rest.pop()
+        return await self.go(call, chain, start)
+
+    async def go(self, call: Call, chain: str, start: int = 0) -> Verdict:
+        """Walk `chain` from the handler at `start` on to a decision, and the chains it leads to."""
+        chains, rest = self._generation.chains, self._rest
+        gotos = includes = 0
+        while gotos < MAX_GOTOS and includes < MAX_INCLUDES:
+            walked = chains.get(chain)
+            if walked is None:
+                return self.verdict(Reject(500, f"there is no chain {chain!r}"), call)
+            decision, call, position = await walked.walk(call, self._walk, start)
+            start = 0
+            if type(decision) is Continue and rest:
+                chain, start = rest.pop()
+            elif type(decision) is Include:
+                rest.append((chain, position))
+                includes += 1
+                chain, call = decision.chain, decision.call or call
+            elif type(decision) is Goto:
+                rest.clear()
+                gotos += 1
+                chain, call = decision.chain, decision.call or call
+            else:
+                rest.append((chain, position))
+                self._link = self._walk.path[-1].link if self._walk.path else None
+                return self.verdict(decision, call)
+        most = MAX_GOTOS if gotos >= MAX_GOTOS else MAX_INCLUDES
+        reject = Reject(482, f"more than {most} chains were passed: the dialplan goes in circles")
+        return self.verdict(reject, call, went_round=True)
+
+    def verdict(self, decision: Decision, call: Call, *, went_round: bool = False) -> Verdict:
+        """The end of this course."""
+        final: Final
+        if isinstance(decision, Dial):
+            final = self._generation.reachable(decision, call)
+        elif isinstance(decision, Continue):
+            final = Reject(404, decision.reason)
+        elif isinstance(decision, Goto | Include | Defer):
+            final = Reject(500, f"{type(decision).__name__} cannot be followed here")
+        else:
+            final = decision
+        return Verdict(
+            final,
+            tuple(self._walk.path),
+            call,
+            self._generation.number,
+            self._outcomes,
+            went_round,
+            self._link,
+            tuple(self._rest),
+            self._walk.facts.answers,
+            self._asked,
+            self._digits,
+            self._turns,
+        )
 
 
 def decide_now(coroutine: Coroutine[Any, Any, T]) -> T:

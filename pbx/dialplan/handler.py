@@ -1,6 +1,6 @@
 """What every link of a chain is: a handler with a name, options and one question, `decide`."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from time import perf_counter
 from typing import TYPE_CHECKING, ClassVar
 
@@ -26,7 +26,7 @@ class Handler:
     clock: Callable[[], float] = staticmethod(perf_counter)
     """Seconds that only grow, for the ages of what a plugin remembers; a fake one in tests."""
 
-    reads_clock: ClassVar[bool] = False
+    reads_clock: bool = False
     """Whether the time of a call may change what the handler says; a test that meets it has to name one."""
 
     class Options(Shape):
@@ -35,6 +35,9 @@ class Handler:
         shorthand: ClassVar[str] = ""
 
     options: Options
+
+    identity: str = ""
+    """The step's `id:`, or the handler's name, when it stands in a chain."""
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -60,19 +63,30 @@ class Handler:
         """What the handler may decide in, as words and a place for each: its rules, if it has any."""
         return ()
 
+    def endings(self) -> "Iterable[Ending]":
+        """The endings that stand in the handler: what it, or an outcome of it, may come to."""
+        return ()
+
 
 class Ending(Handler):
     """A handler that always decides, at once: it may stand in a routing rule and under `on:`.
 
+    With `ends` the chain never goes on after it.
+
     `rule` and `why` are those of the rule it stands in, and are set before `bind`.
     """
 
+    ends: ClassVar[bool] = True
     rule: Rule | None = None
     why: str = "unconditional"
 
     def decide(self, call: Call) -> Decision:
         """Decide about `call`."""
         raise NotImplementedError
+
+    def settles(self) -> bool:
+        """Whether the chain never goes on after it, whatever it comes to."""
+        return self.ends and all(each.settles() for each in self.endings())
 
 
 class Settled(Ending):

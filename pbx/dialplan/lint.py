@@ -4,11 +4,11 @@ Every finding has a code that stays the same, a level (`pbx check` fails on erro
 sentence, and a witness where there is one: a call whose decision shows what is meant.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from pbx.dialplan.calendars import Calendar, moments
 from pbx.dialplan.call import Call, Caller, normalised
@@ -18,6 +18,7 @@ from pbx.dialplan.generation import Generation, decide_now
 from pbx.dialplan.handlers.routing import CompiledRule, RoutingHandler
 from pbx.dialplan.lint_chains import Dead, Undecided, dead_parts
 from pbx.dialplan.patterns import Pattern
+from pbx.dialplan.rehearsal import Givens, Rehearsal
 from pbx.dialplan.scope import Build
 from pbx.dialplan.times import DAY_MINUTES, WEEKDAYS
 from pbx.dialplan.words import said
@@ -35,6 +36,7 @@ CODES: dict[str, tuple[Level, str]] = {
     "unused-chain": ("warning", "a chain that no entry leads to"),
     "unused-list": ("warning", "a list that no handler asks"),
     "unused-calendar": ("warning", "a calendar that no handler asks"),
+    "unused-queue": ("warning", "a queue that no call waits in"),
     "too-complex": ("note", "patterns too entangled to be compared"),
     "may-end-undecided": ("note", "a chain that can run out of handlers, and then rejects with 404"),
     "hours-skipped": ("note", "hours that do not happen when the clock is put forward"),
@@ -42,7 +44,30 @@ CODES: dict[str, tuple[Level, str]] = {
 }
 """Every code, its level, and what it finds."""
 
+ADVICE: dict[str, str] = {
+    "emergency-unrouted": "add a rule for it above the others, such as {to: NUMBER, dial: trunk/NAME}",
+    "hours-never-open": 'give it open: {mon-fri: "09:00-17:00"}, or take it out',
+    "shadowed-rule": "move it above them, or take it out",
+    "unreachable-handler": "move it up, or take it out",
+    "pattern-never-matches": "write numbers as they are dialled, without separators",
+    "hours-overlap": "write the hours as one range",
+    "unused-chain": "lead an entry, goto or include to it, or take it out",
+    "unused-list": "name it in a blacklist or allowlist, or take it out",
+    "unused-calendar": "name it in hours, or take it out",
+    "unused-queue": "lead calls to it with queue, or take it out",
+    "too-complex": "write the patterns with fewer dots",
+    "may-end-undecided": "end it with what such calls should get, such as reject: 404",
+    "hours-skipped": "move the hours out of the hour that is left out",
+    "hours-repeated": "move the hours out of the hour that comes twice",
+}
+"""What to do about it."""
+
 _YEAR = 366
+
+
+class _Named(Protocol):
+    @property
+    def place(self) -> Place: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +95,15 @@ class Finding:
         """How bad it is: only errors keep a dialplan from being loaded."""
         return CODES[self.code][0]
 
+    @property
+    def advice(self) -> str:
+        """What to do about it."""
+        return ADVICE[self.code]
+
     def __str__(self) -> str:
         shown = f" (for example {self.witness})" if self.witness is not None else ""
-        return f"{self.problem.place}: {self.level}: {_with_hint(self.problem)}{shown} [{self.code}]"
+        words = f"{self.problem.place}: {self.level}: {_with_hint(self.problem)}{shown}"
+        return f"{words} [{self.code}]: {self.advice}"
 
 
 def lint(generation: Generation, build: Build, today: date | None = None) -> list[Finding]:
@@ -107,8 +138,10 @@ def _finding(
 
 def _chains(generation: Generation) -> Iterator[Finding]:
     for chain in generation.chains.values():
-        for part in dead_parts(chain):
-            if isinstance(part, Dead) and part.rule is None:
+        for part in dead_parts(chain, generation.chains):
+            if isinstance(part, Dead) and part.place is not None:
+                yield _finding("shadowed-rule", part.place, part.message)
+            elif isinstance(part, Dead) and part.rule is None:
                 yield _finding("unreachable-handler", part.link.place, part.message)
             elif isinstance(part, Dead):
                 assert part.rule is not None
@@ -163,7 +196,12 @@ def _unused(generation: Generation, build: Build) -> Iterator[Finding]:
         if name not in reached:
             place = document.key_place(("chains", name))
             yield _finding("unused-chain", place, f"no entry and no goto leads to the chain {name}")
-    for kind, names in (("list", generation.lists), ("calendar", generation.calendars)):
+    named: tuple[tuple[str, Mapping[str, _Named]], ...] = (
+        ("list", generation.lists),
+        ("calendar", generation.calendars),
+        ("queue", generation.queues),
+    )
+    for kind, names in named:
         for name, each in names.items():
             if (kind, name) not in build.used:
                 yield _finding(f"unused-{kind}", each.place, f"no handler asks the {kind} {name}")
@@ -204,7 +242,7 @@ def _emergencies(generation: Generation, build: Build) -> Iterator[Finding]:
         for at in moments(generation.calendars.values(), NO_TIME):
             call = imagined(str(called), number, "users", at)
             try:
-                decision = decide_now(generation.decide(call)).decision
+                decision = Rehearsal(generation, call, Givens()).run(follows=False).decision
             except MisuseError:
                 continue
             if not isinstance(decision, Dial):
@@ -216,7 +254,8 @@ def _emergencies(generation: Generation, build: Build) -> Iterator[Finding]:
 
 def _calendar(calendar: Calendar, today: date) -> Iterator[Finding]:
     weekly = calendar.weekly
-    if not any(weekly) and not calendar.opened_times:
+    never = not any(weekly) and not calendar.opened_times and not calendar.opened_events
+    if never and not calendar.switch:
         message = (
             f"in the calendar {calendar.name} nobody is ever there: it has neither open nor opened hours"
         )

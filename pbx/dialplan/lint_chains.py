@@ -1,7 +1,7 @@
 """Which parts of a chain no call can reach, by comparing its rules as automata."""
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pbx.dialplan.chain import Chain, Link
@@ -9,6 +9,10 @@ from pbx.dialplan.handler import Ending
 from pbx.dialplan.handlers.allowlist import AllowlistHandler
 from pbx.dialplan.handlers.blacklist import BlacklistHandler
 from pbx.dialplan.handlers.hours import HoursHandler
+from pbx.dialplan.handlers.include import IncludeHandler
+from pbx.dialplan.handlers.limit import LimitHandler
+from pbx.dialplan.handlers.menu import Choice, MenuHandler
+from pbx.dialplan.handlers.record import RecordHandler
 from pbx.dialplan.handlers.routing import CompiledRule, RoutingHandler
 from pbx.dialplan.handlers.set import SetHandler
 from pbx.dialplan.languages import EVERYTHING, Area, Language, TooManyStates, language_of, uncovered
@@ -24,6 +28,7 @@ class Dead:
     rule: CompiledRule | None
     message: str
     sample: tuple[str, str] | None = None
+    place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +46,9 @@ class Entangled:
     place: Place
 
 
-def dead_parts(chain: Chain) -> Iterator[Dead | Undecided | Entangled]:
+def dead_parts(chain: Chain, chains: Mapping[str, Chain]) -> Iterator[Dead | Undecided | Entangled]:
     """What no call reaches, in order; at the end, a call that runs out of handlers if there may be one."""
-    walk = _Walk()
+    walk = _Walk(chains)
     for link in chain.links:
         if walk.ended:
             yield Dead(link, None, f"{link.name} is never asked: {walk.ended} always decides")
@@ -61,8 +66,10 @@ def dead_parts(chain: Chain) -> Iterator[Dead | Undecided | Entangled]:
 class _Walk:
     """The rules passed so far, by the plain beginning of what they match."""
 
-    def __init__(self) -> None:
+    def __init__(self, chains: Mapping[str, Chain]) -> None:
         self.ended = ""
+        self._chains = chains
+        self._included = 0
         self._rules: list[CompiledRule] = []
         self._by_prefix: dict[str, list[int]] = {}
         self._prefixes: list[str] = []
@@ -79,18 +86,40 @@ class _Walk:
         if isinstance(handler, RoutingHandler):
             for rule in handler.rules:
                 yield from self._pass_rule(link, rule)
+            if not all(rule.ending.settles() for rule in handler.rules):
+                self._keep([rule for rule in self._rules if rule.ending.settles()])
             if self._takes_everything():
                 self.ended = where
         elif isinstance(handler, Ending):
-            self.ended = where
-        elif isinstance(handler, HoursHandler):
-            if {"open", "closed"} <= {what for what, _ in handler.branches()}:
+            if isinstance(handler, MenuHandler):
+                yield from _choices(link, handler)
+            if handler.settles():
                 self.ended = where
+        elif isinstance(handler, HoursHandler):
+            said = {what for what, _ in handler.branches()}
+            if {"open", "closed"} <= said and all(each.settles() for each in handler.endings()):
+                self.ended = where
+        elif isinstance(handler, IncludeHandler):
+            self._include(handler.options.chain, where)
         elif isinstance(handler, SetHandler):
-            if handler.options.caller_number is not None:
+            if handler.changes_caller:
                 self._keep([rule for rule in self._rules if not rule.from_])
-        elif not isinstance(handler, BlacklistHandler | AllowlistHandler):
+        elif not isinstance(handler, _WITHOUT_EFFECT):
             self._keep([])
+
+    def _include(self, name: str, where: str) -> None:
+        """Pass by the handlers of another chain, whose own faults are found there."""
+        chain = self._chains.get(name)
+        if chain is None or self._included > _MAX_INCLUDED:
+            self._keep([])
+            return
+        for link in chain.links:
+            self._included += 1
+            for _ in self.pass_by(link):
+                pass
+            if self.ended:
+                self.ended = where
+                return
 
     def _pass_rule(self, link: Link, rule: CompiledRule) -> Iterator[Dead | Entangled]:
         try:
@@ -161,14 +190,36 @@ class _Walk:
             self._add(each)
 
 
+_WITHOUT_EFFECT = (BlacklistHandler, AllowlistHandler, LimitHandler, RecordHandler)
+_MAX_INCLUDED = 10_000
+
 _ANY = compile_pattern("*")
 
 # A regular expression, to rules above it: it may match the empty text, and a text like no other.
 _OPAQUE = Language([(frozenset("\ue000"), True)])
 
 
+def _choices(link: Link, menu: MenuHandler) -> Iterator[Dead]:
+    """The choices of a menu that others above them take."""
+    above: list[Choice] = []
+    for choice in menu.choices:
+        areas = [Area((each.language,), ()) for each in above]
+        try:
+            found = uncovered(Area((choice.language,), ()), areas)
+        except TooManyStates:
+            found = ("", "")
+        if found is None:
+            message = f"the choice {choice.text} is never reached: choices above it take its digits"
+            yield Dead(link, None, message, place=choice.rule.place)
+        above.append(choice)
+
+
 def _against(rival: CompiledRule, pattern: Pattern, rule: CompiledRule) -> Area | None:
     """What `rival` takes of the calls to `pattern`; None when that is nothing for certain."""
+    if rival.conditions is not None:
+        words = () if rule.conditions is None else rule.conditions.words
+        if not set(rival.conditions.words) <= set(words):
+            return None
     to: tuple[Language, ...] = ()
     if pattern.kind == "exact":
         if rival.to and not any(each.test(pattern.text) for each in rival.to):
@@ -189,6 +240,8 @@ def _areas(rules: Sequence[CompiledRule]) -> list[Area]:
     """What the rules take for certain: a regular expression, nothing."""
     areas = []
     for rule in rules:
+        if rule.conditions is not None:
+            continue
         to, from_ = _languages(rule.to), _languages(rule.from_)
         if bool(to) == bool(rule.to) and bool(from_) == bool(rule.from_):
             areas.append(Area(to, from_))

@@ -13,6 +13,7 @@ from typing import Any
 from pbx.dialplan.call import normalised
 from pbx.dialplan.patterns import Pattern, compile_pattern
 from pbx.documents import Document, nearest, shown, text_of
+from pbx.documents.sources import read_source
 from pbx.errors import Place, Problem
 
 ANONYMOUS = frozenset({"", "anonymous", "private", "restricted", "unavailable", "unknown", "withheld"})
@@ -132,13 +133,17 @@ def sample_of_country(country: str) -> str:
 
 
 def compile_lists(
-    values: Any, document: Document, directory: Path, problems: list[Problem]
+    values: Any,
+    document: Document,
+    directory_of: Callable[[tuple[str | int, ...]], Path],
+    problems: list[Problem],
 ) -> dict[str, NumberList]:
     """The lists of a dialplan by name; what is wrong with them is added to `problems`."""
     lists: dict[str, NumberList] = {}
     for name, entries in values.items() if isinstance(values, dict) else ():
         found = NumberList(name, document.key_place(("lists", name)))
         lists[name] = found
+        directory = directory_of(("lists", name))
         for index, entry in enumerate(entries if isinstance(entries, list) else ()):
             place = document.place(("lists", name, index))
             try:
@@ -186,8 +191,7 @@ def _country(text: str) -> str:
 
 def _read(path: Path, found: NumberList, problems: list[Problem]) -> None:
     try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_FILE_BYTES + 1)
+        data = read_source(path, MAX_FILE_BYTES + 1)
     except OSError as error:
         reason = (error.strerror or "unknown reason").lower()
         raise ValueError(f"the list {path} cannot be read: {reason}") from None

@@ -24,7 +24,9 @@ def find_loops(generation: Generation, build: Build) -> list[Problem]:
     Only chains that a goto can lead back to are tried, with a number for each pattern in them. A circle in
     which the number is rewritten until it fits elsewhere is no loop, and is not reported.
     """
-    problems: list[Problem] = []
+    problems = _included(build.edges)
+    if problems:
+        return problems
     reported: set[str] = set()
     times = moments(build.calendars.values(), _NOON)
     for circle in _circles(build.edges):
@@ -52,6 +54,22 @@ def _circles(edges: list[Edge]) -> Iterator[set[str]]:
             circle = {other for other in reach[chain] if chain in reach.get(other, ())}
             seen |= circle
             yield circle
+
+
+def _included(edges: list[Edge]) -> list[Problem]:
+    """A problem for each include that leads back to its own chain: it would never come back."""
+    including = [edge for edge in edges if edge.returns]
+    following: dict[str, set[str]] = {}
+    for edge in including:
+        following.setdefault(edge.origin, set()).add(edge.chain)
+    problems = []
+    for edge in including:
+        if edge.origin in _reached(edge.chain, following) | {edge.chain}:
+            message = (
+                f"this include leads in a circle ({edge.origin} → {edge.chain} → …): say goto, or take it out"
+            )
+            problems.append(Problem(edge.place, message))
+    return problems
 
 
 def _reached(chain: str, following: dict[str, set[str]]) -> set[str]:

@@ -1,4 +1,5 @@
-"""Placeholders in texts: `{to}`, `{from}`, `{user}`, `{trunk}`, `{1}`… and the names given by `set`."""
+"""Placeholders in texts: `{to}`, `{from}`, `{user}`, `{trunk}`, `{digits}` that were chosen in a menu,
+`{1}`… and the names given by `set`."""
 
 import re
 from collections.abc import Callable, Collection
@@ -7,7 +8,7 @@ from dataclasses import dataclass
 from pbx.dialplan.call import Call
 from pbx.documents import nearest, shown
 
-BUILT_IN = ("to", "from", "name", "user", "trunk")
+BUILT_IN = ("to", "from", "name", "user", "trunk", "digits")
 
 _PART = re.compile(r"\{([^{}]*)\}|([^{}]+)|([{}])")
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")

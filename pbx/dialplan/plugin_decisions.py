@@ -4,10 +4,11 @@ from collections.abc import Collection, Mapping
 from math import isfinite
 from typing import assert_never, get_args
 
-from pbx.dialplan.call import Call, Caller
+from pbx.dialplan.call import Call, Caller, CallerId
 from pbx.dialplan.decisions import (
     DECISIONS,
     OUTCOMES,
+    QUEUE_OUTCOMES,
     Answer,
     Conference,
     Continue,
@@ -17,6 +18,7 @@ from pbx.dialplan.decisions import (
     Echo,
     Goto,
     Hangup,
+    Include,
     Menu,
     Mode,
     Play,
@@ -31,9 +33,13 @@ from pbx.documents import nearest, shown
 
 MAX_TARGETS = 100
 MAX_CONTACTS = 20
+MAX_SOUNDS = 50
+MAX_CHOICES = 200
+MAX_COMPLETE = 20_000
 MAX_DEPTH = 8
 LONGEST_DEFER_S = 300.0
 
+_OUTCOMES = tuple(dict.fromkeys((*OUTCOMES, *QUEUE_OUTCOMES)))
 _MODES: tuple[Mode, ...] = get_args(Mode)
 _TEXT = 256
 _LONGEST_RING_S = 24 * 3600.0
@@ -64,7 +70,7 @@ def _checked(given: object, call: Call, known: KnownNames, chains: Names, depth:
     match given:
         case Continue():
             _check_call(given.call, call)
-        case Goto():
+        case Goto() | Include():
             _check_name(given.chain, chains, "chain")
             _check_call(given.call, call)
         case Dial():
@@ -72,13 +78,18 @@ def _checked(given: object, call: Call, known: KnownNames, chains: Names, depth:
             _check_on(given.on, call, known, chains, depth)
         case Queue():
             _check_text(given.name, "the name of its queue")
+            _check_whole(given.priority, -100, 100, "its priority")
             _check_on(given.on, call, known, chains, depth)
-        case Play() | Menu():
-            _check_text(given.name, "its name")
+        case Play():
+            _check_sounds(given.sounds, known, "its sounds")
+            _check_whole(given.times, 1, 100, "its times")
+        case Menu():
+            _check_menu(given, call, known, chains, depth)
         case Voicemail():
             _check_text(given.mailbox, "its mailbox")
         case Conference():
             _check_text(given.room, "its room")
+            _check_sounds(given.announce, known, "its announcement", empty=True)
         case Redirect():
             _check_redirect(given)
         case Reject():
@@ -144,6 +155,16 @@ def _check_call(changed: object, call: Call) -> None:
     _check_text(caller.number, "the caller's number", empty=True)
     _check_text(caller.name, "the caller's name", empty=True)
     _check_text(changed.called, "the number called")
+    if (changed.sent_headers, changed.record) != (call.sent_headers, call.record):
+        raise WrongDecision(
+            "its call has other headers to send or another recording, which set and record do"
+        )
+    shown_ = changed.shown
+    if shown_ is not None:
+        if not isinstance(shown_, CallerId):
+            raise WrongDecision(f"its caller id is {_kind(shown_)}, expected a CallerId")
+        _check_text(shown_.number, "the number of its caller id", empty=True)
+        _check_text(shown_.name, "the name of its caller id", empty=True)
     if changed.headers is not call.headers and changed.headers != call.headers:
         raise WrongDecision("its call has other headers, which nothing may change")
     if not isinstance(changed.variables, Mapping):
@@ -163,6 +184,44 @@ def _check_dial(dial: Dial, known: KnownNames) -> None:
         _check_seconds(dial.ring, _LONGEST_RING_S, "its ring time")
     if dial.mode not in _MODES:
         raise WrongDecision(f"its mode is {shown(str(dial.mode))}, expected {' or '.join(_MODES)}")
+    if len(dial.rings) > len(targets):
+        raise WrongDecision("it has more ring times than targets")
+    for ring in dial.rings:
+        if ring is not None:
+            _check_seconds(ring, _LONGEST_RING_S, "a ring time")
+    for each in dial.stop:
+        if each not in OUTCOMES and not (isinstance(each, int) and 300 <= each <= 699):
+            raise WrongDecision(f"it stops at {shown(str(each))}, expected final codes or outcomes")
+
+
+def _check_sounds(sounds: object, known: KnownNames, what: str, *, empty: bool = False) -> None:
+    if not isinstance(sounds, tuple) or len(sounds) > MAX_SOUNDS or (not sounds and not empty):
+        raise WrongDecision(f"{what} are none or too many, expected 1 to {MAX_SOUNDS}")
+    for sound in sounds:
+        _check_name(sound, known.sounds, "sound")
+
+
+def _check_menu(menu: Menu, call: Call, known: KnownNames, chains: Names, depth: int) -> None:
+    _check_text(menu.name, "its name")
+    _check_sounds(menu.prompt, known, "its prompt", empty=True)
+    _check_whole(menu.max_digits, 1, 64, "its max_digits")
+    _check_whole(menu.attempt, 1, 100, "its attempt")
+    _check_seconds(menu.first_s, 300.0, "its time for the first digit")
+    _check_seconds(menu.between_s, 60.0, "its time between digits")
+    terminator: object = menu.terminator
+    if not isinstance(terminator, str) or terminator not in ("", *"0123456789*#"):
+        raise WrongDecision("its terminator is no key of a telephone")
+    complete: object = menu.complete
+    if not isinstance(complete, frozenset) or len(complete) > MAX_COMPLETE:
+        raise WrongDecision(f"its complete strings are {_kind(menu.complete)}, or too many")
+    choices: object = menu.choices
+    if not isinstance(choices, Mapping) or len(choices) > MAX_CHOICES:
+        raise WrongDecision(f"its choices are {_kind(menu.choices)}, or too many")
+    for text, decision in menu.choices.items():
+        _check_text(text, "a choice")
+        if isinstance(decision, Defer):
+            raise WrongDecision("Defer cannot follow a choice")
+        _checked(decision, call, known, chains, depth - 1)
 
 
 def _check_target(target: Target, known: KnownNames) -> None:
@@ -189,8 +248,8 @@ def _check_on(on: object, call: Call, known: KnownNames, chains: Names, depth: i
     if not isinstance(on, Mapping):
         raise WrongDecision(f"its outcomes are {_kind(on)}, expected a mapping")
     for outcome, decision in on.items():
-        if outcome not in OUTCOMES:
-            raise WrongDecision(f"found the outcome {shown(str(outcome))}, expected {', '.join(OUTCOMES)}")
+        if outcome not in _OUTCOMES:
+            raise WrongDecision(f"found the outcome {shown(str(outcome))}, expected {', '.join(_OUTCOMES)}")
         if isinstance(decision, Continue | Defer):
             raise WrongDecision(f"{type(decision).__name__} cannot follow an outcome")
         _checked(decision, call, known, chains, depth - 1)

@@ -58,7 +58,7 @@ class PluginStep(Handler):
     """One step of a chain with a plugin in it; a subclass for each plugin gives `plugin` and `host`."""
 
     plugin: ClassVar["Plugin"]
-    host: ClassVar[Host]
+    host: Host
 
     class Options(Handler.Options, StepOptions):
         """The plugin's own options and those of the step."""
@@ -78,7 +78,7 @@ class PluginStep(Handler):
             why = f"the plugin {self.name} failed"
             ending = compile_step(scope.at("on_error"), on_error, endings=True, why=why)
             self._fallback = ending if isinstance(ending, Ending) else None
-        self.options = resolved(scope.build.directory, self.options)
+        self.options = resolved(scope.build.directory_of(scope.full(())), self.options)
         self._recipe: Recipe | None = None
         if self.options.isolate == "process":
             try:
@@ -200,6 +200,10 @@ class PluginStep(Handler):
     def _failed(self, fault: Fault, call: Call, seconds: float | None) -> Decision:
         if self.host.observer is not None:
             self.host.observer.plugin_failed(self.name, fault.cause, seconds)
+        return self._instead(fault, call)
+
+    def _instead(self, fault: Fault, call: Call) -> Decision:
+        """What follows when it gave no decision."""
         reason = f"the plugin {self.name} failed: {fault.text}"
         if self._fallback is not None:
             return replace(self._fallback.decide(call), reason=reason)

@@ -11,6 +11,8 @@ from pbx.dialplan.cases import CaseShape
 from pbx.dialplan.handler import Ending, Handler
 from pbx.dialplan.handlers import registry
 from pbx.dialplan.handlers.routing import RuleShape
+from pbx.dialplan.one_or_many import OneOrMany
+from pbx.dialplan.queues import QueueShape
 from pbx.dialplan.zones import Zone
 from pbx.documents import Shape, Text
 
@@ -52,6 +54,9 @@ class EntryShape(Shape):
 class DialplanFile(Shape):
     """A dialplan: where calls enter, and the chains that decide about them."""
 
+    include: OneOrMany | None = Field(
+        None, description="Other files of this dialplan, relative to this one; names are shared by all."
+    )
     timezone: Zone = Field(
         ZoneInfo("UTC"), description="The IANA zone of every time in this file; UTC if not said."
     )
@@ -63,6 +68,9 @@ class DialplanFile(Shape):
     )
     calendars: dict[str, Annotated[Any, WithJsonSchema({"$comment": "calendar"})]] = Field(
         default_factory=dict, description="Calendars by name, for hours."
+    )
+    queues: dict[str, Annotated[Any, WithJsonSchema({"$comment": "queuing"})]] = Field(
+        default_factory=dict, description="Queues by name: who answers, and what callers hear meanwhile."
     )
     emergency: tuple[Text, ...] = Field(
         (), description="Numbers that no list or limit holds back, and that lint insists are routed."
@@ -82,7 +90,7 @@ def dialplan_json_schema(handlers: Mapping[str, type[Handler]] | None = None) ->
     """
     schema = DialplanFile.model_json_schema()
     definitions: dict[str, Any] = schema.setdefault("$defs", {})
-    for name, shape in (("calendar", CalendarShape), ("test", CaseShape)):
+    for name, shape in (("calendar", CalendarShape), ("queuing", QueueShape), ("test", CaseShape)):
         found = shape.model_json_schema(ref_template="#/$defs/{model}")
         definitions.update(found.pop("$defs", {}))
         definitions[name] = found
@@ -139,7 +147,7 @@ def _named(name: str, shorthand: str, options: dict[str, Any], others: dict[str,
 def _resolved(schema: Any) -> Any:
     """`schema` with the marks that handlers leave for endings and rules made into references."""
     if isinstance(schema, dict):
-        if schema.get("$comment") in ("ending", "rule", "calendar", "test"):
+        if schema.get("$comment") in ("ending", "rule", "calendar", "queuing", "test"):
             return {"$ref": f"#/$defs/{schema['$comment']}"}
         return {key: _resolved(each) for key, each in schema.items()}
     if isinstance(schema, list):

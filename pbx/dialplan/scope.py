@@ -2,9 +2,11 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from pbx.dialplan.joined import Joined
 from pbx.dialplan.patterns import Pattern, compile_pattern
 from pbx.dialplan.placeholders import Template, compile_template
 from pbx.documents import Document, nearest, shown
@@ -12,8 +14,10 @@ from pbx.errors import Place, Problem
 
 if TYPE_CHECKING:
     from pbx.dialplan.calendars import Calendar
+    from pbx.dialplan.handlers.menu import MenuHandler
     from pbx.dialplan.lists import NumberList
     from pbx.dialplan.plugins import Plugins
+    from pbx.dialplan.queues import QueuePlan
 
 T = TypeVar("T")
 
@@ -22,20 +26,26 @@ Location = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class KnownNames:
-    """The users and trunks of the service, None when no configuration says who there is; its plugins."""
+    """The users, trunks and sounds of the service, None when no configuration says which; its plugins.
+
+    `unavailable` are handlers that it cannot carry out.
+    """
 
     users: frozenset[str] | None = None
     trunks: frozenset[str] | None = None
     plugins: "Plugins | None" = None
+    sounds: frozenset[str] | None = None
+    unavailable: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A `goto` from one chain to another."""
+    """A `goto` from one chain to another; with `returns`, an `include`, which comes back."""
 
     origin: str
     chain: str
     place: Place
+    returns: bool = False
 
 
 @dataclass(slots=True)
@@ -51,9 +61,17 @@ class Build:
     lists: Mapping[str, "NumberList"] = field(default_factory=dict)
     calendars: Mapping[str, "Calendar"] = field(default_factory=dict)
     emergency: frozenset[str] = frozenset()
+    queues: Mapping[str, "QueuePlan"] = field(default_factory=dict)
+    menus: "dict[str, MenuHandler]" = field(default_factory=dict)
     used: set[tuple[str, str]] = field(default_factory=set)
     edges: list[Edge] = field(default_factory=list)
     patterns: dict[str, list[Pattern]] = field(default_factory=dict)
+    zone: tzinfo = UTC
+
+    def directory_of(self, path: Location) -> Path:
+        """The directory of the file in which something stands."""
+        document = self.document
+        return document.directory_of(path) if isinstance(document, Joined) else self.directory
 
 
 class Scope:
@@ -123,13 +141,28 @@ class Scope:
         """Report what is wrong at `location`."""
         self.build.problems.append(Problem(self.place(*location), message, suggestion))
 
-    def check_chain(self, name: str, *location: str | int, goto: bool = False) -> None:
-        """Report when there is no chain `name`; a `goto` is remembered for the search for loops."""
+    def report(self, place: Place, message: str, suggestion: str = "") -> None:
+        """Report what is wrong at a place."""
+        self.build.problems.append(Problem(place, message, suggestion))
+
+    def check_chain(self, name: str, *location: str | int, goto: bool = False, include: bool = False) -> None:
+        """Report when there is no chain `name`; what leads there is remembered for the search for loops."""
         if name not in self.build.chains:
             suggestion = nearest(name, self.build.chains)
             self.problem(f"there is no chain {shown(name)}", *location, suggestion=suggestion)
-        elif goto:
-            self.build.edges.append(Edge(self.chain, name, self.place(*location)))
+        elif goto or include:
+            self.build.edges.append(Edge(self.chain, name, self.place(*location), include))
+
+    def check_sound(self, name: str, *location: str | int) -> None:
+        """Report when it is known which sounds there are, and `name` is none."""
+        known = self.build.known.sounds
+        if known is not None and name not in known:
+            message = f"there is no sound {shown(name)}"
+            self.problem(message, *location, suggestion=nearest(name, known))
+
+    def queue(self, name: str, *location: str | int) -> "QueuePlan | None":
+        """The queue `name`, or None after reporting that there is none."""
+        return self._named("queue", self.build.queues, name, location)
 
     def list(self, name: str, *location: str | int) -> "NumberList | None":
         """The list `name`, or None after reporting that there is none."""
@@ -164,10 +197,10 @@ class Scope:
         self.build.patterns.setdefault(self.chain, []).append(pattern)
         return pattern
 
-    def template(self, text: str, *location: str | int) -> Template | None:
-        """Compile a text with placeholders, or report why it is none."""
+    def template(self, text: str, *location: str | int, more: Collection[str] = ()) -> Template | None:
+        """Compile a text with placeholders (`more` are known here only), or report why it is none."""
         try:
-            return compile_template(text, self.build.variables, self.groups)
+            return compile_template(text, (*more, *self.build.variables), self.groups)
         except ValueError as error:
             self.problem(str(error), *location)
             return None
@@ -183,7 +216,7 @@ def _check_name(
 
 
 def variables_in(chains: Mapping[str, object]) -> set[str]:
-    """The names that `set` steps anywhere in these chains (as the file has them) give."""
+    """The names that `set` and `http` steps anywhere in these chains (as the file has them) give."""
     names: set[str] = set()
     for steps in chains.values():
         for step in steps if isinstance(steps, list) else ():
@@ -191,4 +224,8 @@ def variables_in(chains: Mapping[str, object]) -> set[str]:
             variables = options.get("variables") if isinstance(options, dict) else None
             if isinstance(variables, dict):
                 names.update(variables)
+            for options in (step, step.get("http")) if isinstance(step, dict) and "http" in step else ():
+                sets = options.get("sets") if isinstance(options, dict) else None
+                if isinstance(sets, list):
+                    names.update(each for each in sets if isinstance(each, str))
     return names

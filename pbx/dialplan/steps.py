@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pbx.dialplan.decisions import Rule
+from pbx.dialplan.decisions import Outcome, Rule
 from pbx.dialplan.handler import Ending, Handler
 from pbx.dialplan.handlers import NOT_YET, registry
 from pbx.dialplan.scope import Scope
@@ -56,6 +56,19 @@ def compile_step(
     return handler if len(scope.build.problems) == before else None
 
 
+def compile_endings(
+    steps: Mapping[Any, Any], scope: Scope, *location: str, why: str = "", rule: Rule | None = None
+) -> dict[Outcome, Ending]:
+    """What follows outcomes, which stand at `location`; what is wrong is reported and left out."""
+    found: dict[Outcome, Ending] = {}
+    for outcome, step in steps.items():
+        words = f"{why}, on {outcome}"
+        ending = compile_step(scope.at(*location, outcome), step, endings=True, rule=rule, why=words)
+        if isinstance(ending, Ending):
+            found[outcome] = ending
+    return found
+
+
 def _handlers(scope: Scope) -> Mapping[str, type[Handler]]:
     """The handlers there are: the built-in ones and the plugins."""
     plugins = scope.build.known.plugins
@@ -83,7 +96,7 @@ def _handler_name(scope: Scope, step: Mapping[str, Any], endings: bool, also: Co
         return None
     name = names[0]
     place = scope.key_place(name)
-    if name not in known:
+    if name not in known or name in scope.build.known.unavailable:
         message = f"{name} is not available yet, expected one of {_listing(scope, endings)}"
         scope.build.problems.append(Problem(place, message))
         return None
@@ -115,7 +128,8 @@ def _report_no_handler(scope: Scope, step: Mapping[str, Any], endings: bool, als
 
 
 def _listing(scope: Scope, endings: bool) -> str:
-    return ", ".join(sorted(ending_names() if endings else _handlers(scope)))
+    names = ending_names() if endings else _handlers(scope)
+    return ", ".join(sorted(set(names) - scope.build.known.unavailable))
 
 
 def _options(

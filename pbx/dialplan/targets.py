@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from pbx.dialplan.call import Call
+
 # user, unreserved and the escapes of RFC 3261 §25.1 that need none.
 _USER_UNRESERVED = "&=+$,;?/-_.!~*'()"
 _URI = re.compile(
@@ -52,6 +54,15 @@ class UriTarget:
 
 
 Target = UserTarget | TrunkTarget | UriTarget
+
+
+def complete(target: Target, call: Call) -> Target:
+    """`target` with what it leaves out taken from `call`."""
+    if isinstance(target, UserTarget) and not target.user:
+        return UserTarget(call.called)
+    if isinstance(target, TrunkTarget) and not target.number:
+        return TrunkTarget(target.trunk, call.called)
+    return target
 
 
 def escaped_user(text: str) -> str:

@@ -4,17 +4,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pbx.call.causes import STATUS_OF_OUTCOME
 from pbx.dialplan.cases import Case
 from pbx.dialplan.chain import Visit
-from pbx.dialplan.decisions import OUTCOMES, Decision, Dial, Final, Outcome, Queue, Reject
-from pbx.dialplan.explain import ladder
-from pbx.dialplan.generation import Generation, Verdict, decide_now
+from pbx.dialplan.decisions import Dial, Final
+from pbx.dialplan.explain import followed, ladder
+from pbx.dialplan.generation import Generation, Verdict
+from pbx.dialplan.rehearsal import Rehearsal
 from pbx.dialplan.words import as_json, kind_of, said
 from pbx.errors import MisuseError, Place
-
-# Of several targets that rang together, the first of these that happened is the outcome (RFC 3261 §16.7).
-_BEST: tuple[Outcome, ...] = ("rejected", "busy", "no-answer", "unavailable", "timeout", "failed")
 
 
 @dataclass(slots=True)
@@ -41,9 +38,7 @@ class Trial:
             return ""
         first = self.verdicts[0]
         lines = [ladder(generation, self.case.call, first)]
-        lines += [
-            f"then     {said(verdict.decision)}" + _reason(verdict.decision) for verdict in self.verdicts[1:]
-        ]
+        lines += followed(self.verdicts[1:])
         return "\n".join(lines)
 
 
@@ -80,7 +75,15 @@ def run_case(generation: Generation, case: Case) -> Trial:
     """Run one test."""
     trial = Trial(case)
     try:
-        _Run(generation, case, trial).run()
+        rehearsal = Rehearsal(generation, case.call, case.given)
+        trial.verdicts = rehearsal.verdicts
+        last = rehearsal.run(
+            follows=case.follows,
+            heard=lambda verdict: _note(trial, verdict),
+            tried=trial.passed_through.append,
+        )
+        trial.answered = rehearsal.answered
+        trial.decision = last.decision
     except MisuseError as error:
         trial.error = True
         trial.failures.append(f"it could not be decided: {error}")
@@ -120,82 +123,14 @@ def parts(generation: Generation) -> Iterator[Part]:
                 yield Part(chain.name, link.position, link.name, rule.number, what, rule.place)
 
 
-class _Run:
-    """One test on its way: asks the dialplan, lets targets answer, and follows outcomes."""
-
-    def __init__(self, generation: Generation, case: Case, trial: Trial) -> None:
-        self._generation = generation
-        self._case = case
-        self._trial = trial
-        self._left = {target: list(outcomes) for target, outcomes in case.outcomes.items()}
-
-    def run(self) -> None:
-        trial, case = self._trial, self._case
-        verdict = decide_now(self._generation.decide(case.call))
-        self._note(verdict)
-        decision = verdict.decision
-        while case.follows and isinstance(decision, Dial | Queue):
-            outcome = self._ring(decision)
-            if outcome is None:
-                break
-            following = decide_now(self._generation.after(verdict, outcome))
-            if following is None:
-                decision = Reject(STATUS_OF_OUTCOME[outcome], f"nothing follows {outcome}")
-                trial.verdicts.append(Verdict(decision, (), verdict.call, verdict.generation))
-                break
-            verdict, decision = following, following.decision
-            self._note(following)
-        trial.decision = decision
-
-    def _note(self, verdict: Verdict) -> None:
-        trial = self._trial
-        trial.verdicts.append(verdict)
-        trial.visits.extend(verdict.path)
-        chain = ""
-        for visit in verdict.path:
-            if visit.chain != chain:
-                chain = visit.chain
-                trial.passed_through.append(chain)
-            trial.passed_through.append(visit.handler)
-
-    def _ring(self, decision: Dial | Queue) -> Outcome | None:
-        """The outcome of a dial; None when somebody answers."""
-        in_turn = isinstance(decision, Dial) and decision.mode == "in-turn"
-        outcomes: list[Outcome] = []
-        for target in _targets(decision):
-            self._trial.passed_through.append(target)
-            outcome = self._outcome(target)
-            if outcome is None:
-                self._trial.answered = self._trial.answered or target
-                if in_turn:
-                    return None
-            else:
-                outcomes.append(outcome)
-        if self._trial.answered:
-            return None
-        return next(outcome for outcome in _BEST if outcome in outcomes)
-
-    def _outcome(self, target: str) -> Outcome | None:
-        keys = [key for key in self._left if key == target or target.startswith(f"{key}/")]
-        if keys:
-            left = self._left[max(keys, key=len)]
-            text = left.pop(0) if len(left) > 1 else left[0]
-            return next((outcome for outcome in OUTCOMES if outcome == text), None)
-        registered = self._case.registered
-        kind, _, user = target.partition("/")
-        if registered is not None and kind == "user" and user not in registered:
-            return "unavailable"
-        return None
-
-
-def _targets(decision: Dial | Queue) -> list[str]:
-    if isinstance(decision, Queue):
-        return [f"queue/{decision.name}"]
-    return [str(target) for target in decision.targets]
-
-
-def _reason(decision: Decision) -> str:
-    return f" ({decision.reason})" if decision.reason else ""
+def _note(trial: Trial, verdict: Verdict) -> None:
+    trial.visits.extend(verdict.path)
+    chain = ""
+    for visit in verdict.path:
+        if visit.chain != chain:
+            chain = visit.chain
+            trial.passed_through.append(chain)
+        trial.passed_through.append(visit.handler)
 
 
 def _failures(trial: Trial, generation: Generation) -> Iterator[str]:
@@ -215,6 +150,15 @@ def _failures(trial: Trial, generation: Generation) -> Iterator[str]:
     yield from _passage(trial, generation)
 
 
+_VALUES = {
+    "reject": "code",
+    "redirect": "contacts",
+    "voicemail": "mailbox",
+    "conference": "room",
+    "play": "sounds",
+}
+
+
 def _is(key: str, wanted: Any, decision: Final, found: Mapping[str, Any]) -> bool:
     if found["kind"] != key:
         return False
@@ -229,9 +173,8 @@ def _is(key: str, wanted: Any, decision: Final, found: Mapping[str, Any]) -> boo
             for target in targets
         ]
         return whole == list(wanted) if decision.mode == "in-turn" else sorted(whole) == sorted(wanted)
-    value = {"reject": "code", "redirect": "contacts", "voicemail": "mailbox", "conference": "room"}
-    actual = found[value.get(key, "name")]
-    return bool(list(wanted) == actual if key == "redirect" else wanted == actual)
+    actual = found[_VALUES.get(key, "name")]
+    return bool(list(wanted) == actual if key in ("redirect", "play") else wanted == actual)
 
 
 def _details(trial: Trial) -> Iterator[str]:
@@ -241,7 +184,8 @@ def _details(trial: Trial) -> Iterator[str]:
     by = "nobody" if last is None else last.handler
     rule = None if last is None or last.rule is None else last.rule.number
     ring = decision.ring if isinstance(decision, Dial) else None
-    caller = call.caller
+    caller, shows = call.caller, call.shown
+    shown = "" if shows is None else "anonymous" if shows.hidden else shows.number
     checks: Sequence[tuple[str, Any, Any]] = (
         ("by", expect.by, by),
         ("rule", expect.rule, rule),
@@ -249,10 +193,19 @@ def _details(trial: Trial) -> Iterator[str]:
         ("ring", expect.ring, ring),
         ("caller", expect.caller, caller.number),
         ("caller_name", expect.caller_name, caller.name),
+        ("shown", expect.shown, shown),
+        ("record", expect.record, None if call.record is None else call.record.what),
     )
     for what, wanted, actual in checks:
         if wanted is not None and wanted != actual:
             yield f"expected {what} {wanted}, found {'nothing' if actual in (None, '') else actual}"
+    sent = {name.lower(): value for name, value in call.sent_headers}
+    for name, value in (expect.headers or {}).items():
+        if sent.get(name.lower()) != value:
+            yield f"expected the header {name}: {value}, found {sent.get(name.lower(), 'none')}"
+    for name, value in (expect.variables or {}).items():
+        if call.variables.get(name) != value:
+            yield f"expected the variable {name} {value}, found {call.variables.get(name, 'nothing')}"
 
 
 def _passage(trial: Trial, generation: Generation) -> Iterator[str]:

@@ -13,6 +13,7 @@ from pbx.dialplan.decisions import (
     Echo,
     Goto,
     Hangup,
+    Include,
     Menu,
     Outcome,
     Play,
@@ -32,18 +33,22 @@ def said(decision: Decision) -> str:
             return f"defer for at most {_seconds(decision.deadline)}"
         case Goto():
             return f"goto {decision.chain}"
+        case Include():
+            return f"include {decision.chain}"
         case Dial():
             return _dial(decision)
         case Queue():
-            return f"queue {decision.name}"
+            return _queue(decision)
         case Play():
-            return f"play {decision.name}" + (" early" if decision.early else "")
+            times = f", {decision.times} times" if decision.times > 1 else ""
+            return f"play {', '.join(decision.sounds)}" + (" early" if decision.early else "") + times
         case Menu():
-            return f"menu {decision.name}"
+            again = f", asked {decision.attempt} times" if decision.attempt > 1 else ""
+            return f"menu {decision.name}{again}"
         case Voicemail():
             return f"voicemail {decision.mailbox}"
         case Conference():
-            return f"conference {decision.room}"
+            return f"conference {decision.room}" + (" muted" if decision.muted else "")
         case Redirect():
             return f"redirect {decision.code} to {', '.join(decision.contacts)}"
         case Reject():
@@ -61,10 +66,11 @@ def kind_of(decision: Decision) -> str:
 def as_json(decision: Decision) -> dict[str, Any]:
     """`decision` as plain values; the keys are stable.
 
-    Always `kind` and `reason`. dial: `targets`, `ring` (seconds or null), `mode`, `on` (outcome → decision).
-    queue: `name`, `on`. play: `name`, `early`. menu: `name`. voicemail: `mailbox`. conference: `room`.
-    redirect: `contacts`, `code`. reject: `code`, `phrase`, `retry_after`. goto: `chain`. defer: `deadline`,
-    `otherwise`.
+    Always `kind` and `reason`. dial: `targets`, `ring` (seconds or null), `mode`, `on` (outcome → decision),
+    `rings` (one for each target in turn, or none), `stop` (final codes and outcomes as texts). queue: `name`,
+    `priority`, `on`. play: `sounds`, `early`, `times`. menu: `name`, `prompt`, `max_digits`, `attempt`.
+    voicemail: `mailbox`. conference: `room`, `muted`, `announce`. redirect: `contacts`, `code`. reject:
+    `code`, `phrase`, `retry_after`. goto and include: `chain`. defer: `deadline`, `otherwise`.
     """
     return {"kind": kind_of(decision), **_fields(decision), "reason": decision.reason}
 
@@ -77,22 +83,33 @@ def _fields(decision: Decision) -> dict[str, Any]:
                 "ring": decision.ring,
                 "mode": decision.mode,
                 "on": _on(decision.on),
+                "rings": list(decision.rings),
+                "stop": sorted(map(str, decision.stop)),
             }
         case Queue():
-            return {"name": decision.name, "on": _on(decision.on)}
+            return {"name": decision.name, "priority": decision.priority, "on": _on(decision.on)}
         case Play():
-            return {"name": decision.name, "early": decision.early}
+            return {"sounds": list(decision.sounds), "early": decision.early, "times": decision.times}
         case Menu():
-            return {"name": decision.name}
+            return {
+                "name": decision.name,
+                "prompt": list(decision.prompt),
+                "max_digits": decision.max_digits,
+                "attempt": decision.attempt,
+            }
         case Voicemail():
             return {"mailbox": decision.mailbox}
         case Conference():
-            return {"room": decision.room}
+            return {
+                "room": decision.room,
+                "muted": decision.muted,
+                "announce": list(decision.announce),
+            }
         case Redirect():
             return {"contacts": list(decision.contacts), "code": decision.code}
         case Reject():
             return {"code": decision.code, "phrase": decision.phrase, "retry_after": decision.retry_after}
-        case Goto():
+        case Goto() | Include():
             return {"chain": decision.chain}
         case Defer():
             return {"deadline": decision.deadline, "otherwise": as_json(decision.otherwise)}
@@ -107,12 +124,30 @@ def _on(on: Mapping[Outcome, Decision]) -> dict[str, Any]:
 
 def _dial(decision: Dial) -> str:
     joint = ", then " if decision.mode == "in-turn" else " and "
-    words = "dial " + joint.join(str(target) for target in decision.targets)
+    rings = decision.rings
+    targets = [
+        f"{target} for {_seconds(ring)}"
+        if index < len(rings) and (ring := rings[index]) is not None
+        else str(target)
+        for index, target in enumerate(decision.targets)
+    ]
+    words = "dial " + joint.join(targets)
     if decision.ring is not None:
         words += f" for {_seconds(decision.ring)}"
-    if decision.on:
-        words += "; on " + ", on ".join(f"{outcome} {said(each)}" for outcome, each in decision.on.items())
-    return words
+    if decision.stop and len(targets) > 1:
+        words += f", stopping at {', '.join(sorted(map(str, decision.stop)))}"
+    return words + _follows(decision.on)
+
+
+def _queue(decision: Queue) -> str:
+    first = f" with priority {decision.priority}" if decision.priority else ""
+    return f"queue {decision.name}{first}{_follows(decision.on)}"
+
+
+def _follows(on: Mapping[Outcome, Decision]) -> str:
+    if not on:
+        return ""
+    return "; on " + ", on ".join(f"{outcome} {said(each)}" for outcome, each in on.items())
 
 
 def _seconds(seconds: float) -> str:

@@ -17,6 +17,7 @@ from typing import Any, Self
 
 import yaml
 
+from pbx.documents.sources import read_source
 from pbx.errors import DocumentError, OperatorError, Place, Problem
 
 MAX_BYTES = 4 * 1024 * 1024
@@ -128,8 +129,7 @@ def load(path: Path, name: str = "") -> Document:
     """
     name = name or str(path)
     try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
+        data = read_source(path, MAX_BYTES + 1)
     except FileNotFoundError:
         raise OperatorError(f"{name}: there is no such file", "check the path") from None
     except OSError as error:

@@ -4,25 +4,34 @@ import ipaddress
 import socket
 import struct
 import sys
+from functools import lru_cache
 
 from pbx.media.layout import ADDRESS_BYTES
 from pbx.media.values import Address, Family
 
+_EVERYONE = ipaddress.IPv4Address("255.255.255.255")
+
+
+@lru_cache(maxsize=1024)
+def _read(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """An IP literal without its zone; the same few peers are read for every leg. ValueError for none."""
+    return ipaddress.ip_address(host.partition("%")[0])
+
 
 def family_of(host: str) -> Family:
     """4 or 6, by the form of an IP literal; ValueError when it is none."""
-    return 4 if ipaddress.ip_address(host.partition("%")[0]).version == 4 else 6
+    return 4 if _read(host).version == 4 else 6
 
 
 def is_unspecified(host: str) -> bool:
     """Whether it is 0.0.0.0 or ::, with which old phones put a call on hold (RFC 3264 §8.4)."""
-    return ipaddress.ip_address(host.partition("%")[0]).is_unspecified
+    return _read(host).is_unspecified
 
 
 def is_multicast(host: str) -> bool:
     """Whether it names a group, or everyone: nobody that RTP is sent to because a stranger says so."""
-    address = ipaddress.ip_address(host.partition("%")[0])
-    return address.is_multicast or address == ipaddress.IPv4Address("255.255.255.255")
+    address = _read(host)
+    return address.is_multicast or address == _EVERYONE
 
 
 def pack(address: Address) -> bytes:
@@ -33,11 +42,11 @@ def pack(address: Address) -> bytes:
     host, port = address
     if not 0 < port < 65536:
         raise ValueError(f"no port: {port}")
-    bare, _, zone = host.partition("%")
-    packed = ipaddress.ip_address(bare).packed
+    packed = _read(host).packed
     if len(packed) == 4:
         raw = struct.pack("=H", socket.AF_INET) + struct.pack("!H4s", port, packed)
     else:
+        zone = host.partition("%")[2]
         scope = socket.if_nametoindex(zone) if zone and not zone.isdigit() else int(zone or 0)
         raw = struct.pack("=H", socket.AF_INET6) + struct.pack("!HI16s", port, 0, packed)
         raw += struct.pack("=I", scope)

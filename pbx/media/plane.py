@@ -17,6 +17,7 @@ from pbx.media.thread import MediaThread, command
 from pbx.media.values import (
     Address,
     Family,
+    LegAudio,
     LegId,
     LegStatistics,
     LoopStatistics,
@@ -162,6 +163,7 @@ class MediaPlane:
         send: bool,
         payload_map: Mapping[int, int],
         clock_rates: Mapping[int, int],
+        audio: LegAudio | None = None,  # noqa: ARG002  # for the matrix
     ) -> None:
         """Say where the leg's peer is, which directions are on, and which payload types it sends.
 
@@ -222,6 +224,13 @@ class MediaPlane:
     def statistics(self, leg: LegId) -> LegStatistics:
         """A consistent snapshot; of a leg that is not open, an empty one."""
         return snapshots.leg_statistics(self._shared, leg) if self._is_open(leg) else LegStatistics()
+
+    def hold(self, held: bool) -> None:
+        """Gather what is ordered while `held`, and hand it over when it is not: one wake-up for all of it."""
+        for thread in self._threads:
+            thread.held = held
+            if not held:
+                thread.flush()
 
     # What the reactor watches
 

@@ -6,6 +6,7 @@ import select
 import threading
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from pbx.media.layout import (
     ACKNOWLEDGED,
     BACKLOG,
     COMMAND,
+    COMMAND_BYTES,
     COMMAND_PIPE,
     EPOLL,
     EVENT_DESCRIPTOR,
@@ -32,6 +34,8 @@ from pbx.media.layout import (
 
 # As much as a pipe may hold without privileges: a thousand commands that the loop has not come to yet.
 _PIPE_BYTES = 1 << 20
+# What a pipe takes whole or not at all.
+_AT_ONCE = select.PIPE_BUF // COMMAND_BYTES
 
 
 class MediaThread:
@@ -44,6 +48,8 @@ class MediaThread:
         self.tables = tables(shared, self.arena)
         self.posted = 0
         self.ended = False
+        # While it is set, commands gather: what one message leads to wakes the loop once.
+        self.held = False
         self._stopping = False
         self._event_descriptor = event_descriptor
         self._backlog: deque[bytes] = deque()
@@ -82,26 +88,30 @@ class MediaThread:
         """Hand a command to the loop; never waits."""
         self.posted += 1
         self._backlog.append(command.tobytes())
-        self.flush()
+        if not self.held:
+            self.flush()
 
     def flush(self) -> None:
         """Write what the pipe has room for; the loop says when it has made room for the rest."""
         control = self.tables.control
         backlog = self._backlog
         while backlog:
-            control[BACKLOG] = len(backlog) > 1
+            count = min(len(backlog), _AT_ONCE)
+            commands = b"".join(islice(backlog, count))
+            control[BACKLOG] = len(backlog) > count
             try:
-                os.write(self._writer, backlog[0])
+                os.write(self._writer, commands)
             except BlockingIOError:
                 if control[BACKLOG]:
                     return
                 # Said before the last try, or the loop could have emptied the pipe unseen.
                 control[BACKLOG] = 1
                 try:
-                    os.write(self._writer, backlog[0])
+                    os.write(self._writer, commands)
                 except BlockingIOError:
                     return
-            backlog.popleft()
+            for _ in range(count):
+                backlog.popleft()
         control[BACKLOG] = 0
 
     @property

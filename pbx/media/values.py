@@ -1,10 +1,21 @@
 """What the rest of the service sees of a media leg: its name, its statistics and its events."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 Family = Literal[4, 6]
 Address = tuple[str, int]
+
+# What the matrix can decode and encode.
+CodecName = Literal["PCMU", "PCMA", "G722", "L16"]
+# How a leg is heard at the moment: `shows` of the plane.
+Way = Literal["relayed", "mixed", "transcoded", "idle"]
+SinkKind = Literal["one", "mix", "stereo"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +24,62 @@ class LegId:
 
     row: int
     generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class SourceId:
+    """A player or a feed at one generation of its row."""
+
+    row: int
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class SinkId:
+    """A place where what is heard is collected, at one generation of its row."""
+
+    row: int
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeId:
+    """A bridge: numbers are never used twice."""
+
+    number: int
+
+
+Member = LegId | SourceId | SinkId
+
+
+@dataclass(frozen=True, slots=True)
+class LegAudio:
+    """What the matrix has to know of a leg to hear it and to be heard by it.
+
+    `decode`: by payload type that the leg may send, a CodecName, "telephone-event" (RFC 4733) or "CN"
+    (RFC 3389). `encode` and `payload_type` are what it gets when it is mixed; with `encode` None it can only
+    be relayed. `telephone_event` is the payload type that digits are sent with, None when it takes none.
+    `ptime_ms`: 10, 20, 30, 40 or 60.
+    """
+
+    decode: Mapping[int, str]
+    encode: CodecName | None
+    payload_type: int
+    telephone_event: int | None = None
+    ptime_ms: int = 20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sound:
+    """Mono samples of 16 bits at 8000 or 16000 Hz. They are not to be changed while they are played."""
+
+    samples: "npt.NDArray[np.int16]"
+    rate: int
+
+    @property
+    def duration_s(self) -> float:
+        """How long it takes."""
+        return len(self.samples) / self.rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +167,31 @@ class RtcpCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class MixCounts:
+    """What the matrix did for one leg while it was mixed.
+
+    `delay_ms` is how long its packets wait in the jitter buffer at present (None: not mixed yet), `target_ms`
+    what the buffer aims at. Of the leg's packets, `played` were heard, `late` came after their turn and
+    `overflowed` had to make way after a stall; `concealed` counts frames of 20 ms that were made up for what
+    was missing, `dropped_frames` and `added_frames` those by which the buffer was made shorter or longer.
+    `frames` were mixed and sent to it, `skipped` fell out because the loop had stalled.
+    """
+
+    delay_ms: float | None = None
+    target_ms: float | None = None
+    played: int = 0
+    late: int = 0
+    overflowed: int = 0
+    concealed: int = 0
+    dropped_frames: int = 0
+    added_frames: int = 0
+    comfort_noise: int = 0
+    frames: int = 0
+    skipped: int = 0
+    events: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class LegStatistics:
     """A consistent snapshot of one leg; `source` is where its packets proved to come from."""
 
@@ -109,6 +201,7 @@ class LegStatistics:
     heard: PeerReport = field(default_factory=PeerReport)
     rtcp: RtcpCounts = field(default_factory=RtcpCounts)
     source: Address | None = None
+    mix: MixCounts = field(default_factory=MixCounts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +219,10 @@ class LoopStatistics:
     discarded: int
     errors: int
     events_lost: int
+    mixed_frames: int = 0
+    encoded_frames: int = 0
+    mixed_bridges: int = 0
+    skipped_ticks: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,4 +248,24 @@ class MediaStopped:
     reason: str
 
 
-MediaEvent = SourceProven | MediaSilent | MediaStopped
+@dataclass(frozen=True, slots=True)
+class SourceEnded:
+    """A player that does not loop has played its last sample; it stays joined, silent, until it is closed."""
+
+    source: SourceId
+
+
+@dataclass(frozen=True, slots=True)
+class DigitHeard:
+    """A key that was pressed on a leg: one of 0-9 * # A-D and ! (flash), once for each press.
+
+    `inband`: found in the sound (`duration_ms` is then what it took to be sure), not told by RFC 4733.
+    """
+
+    leg: LegId
+    digit: str
+    duration_ms: int
+    inband: bool
+
+
+MediaEvent = SourceProven | MediaSilent | MediaStopped | SourceEnded | DigitHeard

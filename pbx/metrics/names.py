@@ -18,7 +18,11 @@ GAUGES: Final = {
     "pbx_registrations_active": "Registered contacts.",
     "pbx_tasks_active": "Tasks and threads of work under way.",
     "pbx_connections_active": "Open stream connections for SIP.",
+    "pbx_connections_unparsed_bytes": "What stream connections keep of messages that are not whole yet.",
     "pbx_nonces_active": "Digest nonces whose uses are remembered.",
+    "pbx_call_records_waiting": "Finished calls that are not in the store yet.",
+    "pbx_generation_number": "The live generation of the dialplan.",
+    "pbx_generations_in_use": "Generations that decide calls: the live one, and those of running calls.",
     "pbx_uptime_seconds": "Since the service was ready.",
 }
 
@@ -29,7 +33,11 @@ HANDLER_GAUGES: Final = {
 
 # Kept by their owner as numbers by cause, and read at each scrape.
 OBSERVED_COUNTS: Final = {
+    "pbx_limits_reached": "What was refused because a bound was reached (docs/bounds.md), by bound.",
     "pbx_transactions_dropped": "Messages that no transaction took, by rule.",
+    "pbx_call_records": "Finished calls, by whether they were written to the store or lost.",
+    "pbx_generation_reloads": "Reloads and rollbacks of the dialplan, by result.",
+    "pbx_shadow_decisions": "Decisions of a shadowing dialplan, by how they compare with the live one.",
     "pbx_media_dropped_packets": "Media packets that were not relayed, by reason.",
 }
 

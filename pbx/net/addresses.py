@@ -35,6 +35,14 @@ def is_wildcard(host: str) -> bool:
     return host in _WILDCARDS
 
 
+def source_of(host: str) -> str:
+    """What one peer can be told by: its IPv4 address, or the /64 that a host on IPv6 has to itself."""
+    if ":" not in host:
+        return host
+    address = host.partition("%")[0]
+    return socket.inet_ntop(socket.AF_INET6, socket.inet_pton(socket.AF_INET6, address)[:8] + bytes(8))
+
+
 def canonical(host: str) -> str:
     """An IP address in the one way that the kernel writes it, its zone kept."""
     if ":" not in host:

@@ -1,6 +1,7 @@
 """The endpoint: every SIP socket of the service, and the single timer of the machines behind them."""
 
 import socket
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 
-from pbx.net.addresses import Routes, canonical, family_of, from_kernel, is_wildcard
+from pbx.net.addresses import Routes, canonical, family_of, from_kernel, is_wildcard, source_of
 from pbx.net.core import Core
 from pbx.net.sockets import bind
 from pbx.net.tcp import Connection, ConnectionFactory
@@ -36,7 +37,8 @@ class Endpoint:
     """Owns the listeners and connections; feeds `core` and carries out what it returns.
 
     `reactor` provides Twisted's IReactorTime, IReactorTCP, IReactorSocket and IReactorFDSet; `bound` makes
-    the listeners' sockets. Streams, those that are being opened included, are at most `max_connections`.
+    the listeners' sockets. Streams, those that are being opened included, are at most `max_connections`; of
+    these a peer may open `max_connections_per_source`. `reached` counts what went past a bound.
     """
 
     def __init__(
@@ -44,12 +46,16 @@ class Endpoint:
         reactor: Any,
         routes: Routes,
         max_connections: int = 1000,
+        max_connections_per_source: int = 200,
         *,
         bound: Callable[[Transport, str, int], socket.socket] = bind,
     ) -> None:
         self._reactor = reactor
         self._routes = routes
         self._max_connections = max_connections
+        self._max_per_source = max_connections_per_source
+        self._by_source: Counter[str] = Counter()
+        self.reached: Counter[str] = Counter()
         self._bound = bound
         self._core: Core | None = None
         self._stopped = False
@@ -117,6 +123,11 @@ class Endpoint:
     def connections(self) -> int:
         """Streams open now."""
         return len(self._connections)
+
+    @property
+    def unparsed_octets(self) -> int:
+        """What all streams keep of messages that are not whole yet."""
+        return sum([connection.unparsed_octets for connection in self._connections.values()])
 
     # -- where to send ---------------------------------------------------------------------------------------
 
@@ -192,12 +203,13 @@ class Endpoint:
             return connection.send(output.data)
         attempt = self._attempts.get(flow.remote)
         if attempt is None:
-            if not self.admits():
+            if not self._has_room():
                 return False
             self._attempts[flow.remote] = attempt = _Attempt([output])
             self._connect(flow, attempt)
             return True
         if len(attempt.waiting) >= MAX_WAITING:
+            self.reached["waiting-messages"] += 1
             return False
         attempt.waiting.append(output)
         return True
@@ -229,9 +241,26 @@ class Endpoint:
         if self._core is not None:
             self.carry_out(self._core.receive(data, flow, self._reactor.seconds()))
 
-    def admits(self) -> bool:
-        """Whether one more stream may be opened."""
-        return self._core is not None and len(self._connections) + len(self._attempts) < self._max_connections
+    def admits(self, source: str) -> bool:
+        """Whether the peer at this IP address may open one more stream."""
+        if not self._has_room():
+            return False
+        if self._by_source[source_of(source)] < self._max_per_source:
+            return True
+        self.reached["connections-per-source"] += 1
+        return False
+
+    def _has_room(self) -> bool:
+        if self._core is None:
+            return False
+        if len(self._connections) + len(self._attempts) < self._max_connections:
+            return True
+        self.reached["connections"] += 1
+        return False
+
+    def limit_reached(self, bound: str) -> None:
+        """A connection ends because it went past a bound."""
+        self.reached[bound] += 1
 
     def number(self) -> int:
         """The next connection number, from 1 on."""
@@ -243,6 +272,8 @@ class Endpoint:
         flow = connection.flow
         self._connections[flow.connection] = connection
         self._by_remote[flow.remote] = connection
+        if not connection.is_ours:
+            self._by_source[source_of(flow.remote[0])] += 1
         attempt = self._attempts.pop(flow.remote, None)
         for output in attempt.waiting if attempt is not None else ():
             if not connection.send(output.data):
@@ -263,6 +294,11 @@ class Endpoint:
         del self._connections[flow.connection]
         if self._by_remote.get(flow.remote) is connection:
             del self._by_remote[flow.remote]
+        if not connection.is_ours:
+            source = source_of(flow.remote[0])
+            self._by_source[source] -= 1
+            if not self._by_source[source]:
+                del self._by_source[source]
         if self._core is not None:
             self.carry_out(self._core.flow_closed(flow, self._reactor.seconds()))
         if self._all_closed is not None and not self._connections:

@@ -29,8 +29,12 @@ _UNACKNOWLEDGED_MS = 32_000
 class Streams(TypingProtocol):
     """What owns connections."""
 
-    def admits(self) -> bool:
-        """Whether one more connection of a peer may be opened."""
+    def admits(self, source: str) -> bool:
+        """Whether one more connection of the peer at this IP address may be opened."""
+        ...
+
+    def limit_reached(self, bound: str) -> None:
+        """A connection ends because it went past a bound, by its name in docs/bounds.md."""
         ...
 
     def number(self) -> int:
@@ -134,10 +138,21 @@ class Connection(Protocol):
         if self._blocked_bytes is not None:
             self._blocked_bytes += len(data)
             if self._blocked_bytes > MAX_UNSENT_BYTES:
+                self._owner.limit_reached("unread-octets")
                 self._abort()
                 return False
         self._stream.write(data)
         return True
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether we opened it."""
+        return self._ours
+
+    @property
+    def unparsed_octets(self) -> int:
+        """What waits for the rest of its message."""
+        return self._framing.kept
 
     def close(self) -> None:
         """Close when everything is sent, or when the peer has not taken it in CLOSE_S."""
@@ -172,6 +187,8 @@ class Connection(Protocol):
         if self.closing:
             self._abort()
         else:
+            if self._waits:
+                self._owner.limit_reached("slow-messages")
             self.close()
 
     def pauseProducing(self) -> None:
@@ -200,6 +217,6 @@ class ConnectionFactory(Factory):
 
     def buildProtocol(self, addr: IAddress | None) -> Connection | None:
         """A new connection, or None when a peer's is not admitted: Twisted closes it at once."""
-        if self._remote is None and not self._owner.admits():
+        if self._remote is None and not self._owner.admits(getattr(addr, "host", "")):
             return None
         return Connection(self._owner, self._reactor, self._local, self._remote)

@@ -3,6 +3,7 @@
 import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pbx.dialplan.call import Caller
 from pbx.service.network import Network
@@ -62,10 +63,11 @@ class Admission:
         self._authenticator = authenticator
         self._network = network
         self._own_algorithms = own_algorithms or {}
+        self._trunk_of = lru_cache(maxsize=4096)(self._trunk_at)
 
     def source(self, request: Request, flow: Flow, now: float) -> Source | Challenge:
         """The source of an INVITE, or the challenge for it. Raises PeerError (400)."""
-        trunk = self._trunk_at(flow.remote[0])
+        trunk = self._trunk_of(flow.remote[0])
         if trunk is not None:
             return Source(f"trunk/{trunk}", _presented(request, trusted=True), trunk)
         if not self.is_ours(request.from_.uri, flow):

@@ -9,6 +9,8 @@ from twisted.python.failure import Failure
 
 from pbx.call.call import Call
 from pbx.call.plan import Plan, Refuse
+from pbx.call.record import CallRecord
+from pbx.media.values import DigitHeard, SourceEnded
 from pbx.metrics.metrics import Metrics
 from pbx.registrar.binding import BindingEvent
 from pbx.service.router import Router
@@ -16,6 +18,7 @@ from pbx.service.switch import BindingsChanged, CallEnded, OutcomeNeeded, Output
 from pbx.sip.flow import Flow
 from pbx.sip.framing import FramingError
 from pbx.sip.outputs import Transmit
+from pbx.store.entries import Decided
 
 log = logging.getLogger("pbx")
 
@@ -24,7 +27,8 @@ class Conductor:
     """The core that the endpoint feeds.
 
     A decision that is made at once is carried out within the same call; one that takes time is carried out
-    when it comes, by `send`. A fault of our own costs the message it happened with, never the service: it is
+    when it comes, by `send`. What one message asks of the media plane gathers while `hold_media(True)` holds.
+    A fault of our own costs the message it happened with, never the service: it is
     logged with its traceback and counted.
     """
 
@@ -36,6 +40,8 @@ class Conductor:
         clock: Callable[[], float],
         send: Callable[[Sequence[Transmit]], None],
         bindings_changed: Callable[[Sequence[BindingEvent], float], None],
+        hold_media: Callable[[bool], object] = bool,
+        call_ended: Callable[[CallRecord, int, Sequence[Decided]], None] | None = None,
     ) -> None:
         self._switch = switch
         self._router = router
@@ -43,6 +49,8 @@ class Conductor:
         self._clock = clock
         self._send = send
         self._bindings_changed = bindings_changed
+        self._call_ended = call_ended
+        self._hold_media = hold_media
         self.faults = 0
 
     # -- the endpoint's side ---------------------------------------------------------------------------------
@@ -75,6 +83,13 @@ class Conductor:
         """Do what is due."""
         return self._guarded(lambda: self._switch.handle_timer(now), now)
 
+    # -- the media plane's side ------------------------------------------------------------------------------
+
+    def media_happened(self, event: SourceEnded | DigitHeard) -> None:
+        """A sound is over, or a key was pressed."""
+        now = self._clock()
+        self._send(self._guarded(lambda: self._switch.media_happened(event, now), now))
+
     # -- the operator's side ---------------------------------------------------------------------------------
 
     def hang_up(self, call_id: str) -> None:
@@ -86,11 +101,14 @@ class Conductor:
 
     def _guarded(self, act: Callable[[], Sequence[Output]], now: float) -> list[Transmit]:
         sent: list[Transmit] = []
+        self._hold_media(True)
         try:
             self._carry_out(act(), now, sent)
         except Exception:
             self.faults += 1
             log.exception("a fault of our own; the message it happened with is lost")
+        finally:
+            self._hold_media(False)
         return sent
 
     def _carry_out(self, outputs: Sequence[Output], now: float, sent: list[Transmit]) -> None:
@@ -100,10 +118,13 @@ class Conductor:
                     sent.append(output)
                 case RouteNeeded(call, routed):
                     self._ask(call, self._router.route(call, routed, self._clock), now, sent)
-                case OutcomeNeeded(call, outcome, status):
-                    self._ask(call, self._router.follow(call, outcome, status, self._clock), now, sent)
+                case OutcomeNeeded(call, outcome, status, digits):
+                    follows = self._router.follow(call, outcome, status, self._clock, digits)
+                    self._ask(call, follows, now, sent)
                 case CallEnded(call):
-                    self._router.forget(call)
+                    generation, decided = self._router.forget(call)
+                    if self._call_ended is not None:
+                        self._call_ended(call.record, generation, decided)
                 case BindingsChanged(events):
                     self._bindings_changed(events, now)
                 case _:

@@ -16,6 +16,7 @@ from pbx.sip.headers import NameAddr
 from pbx.sip.uri import Uri
 
 DEFAULT_PORT = 5060
+_ANONYMOUS = NameAddr("Anonymous", Uri.parse("sip:anonymous@anonymous.invalid"), {})
 Addresses = Mapping[str, str]
 
 
@@ -73,11 +74,11 @@ class Destinations:
         nobody = 404 if all(self._unknown(target, dialled) for target in dial.targets) else 480
         ring_s = self._ring_s if dial.ring is None else dial.ring
         if dial.mode == "in-turn":
-            groups = [each for _, each in found if each]
-        else:
-            together = [destination for _, each in found for destination in each]
-            groups = [together] if together else []
-        return Connect(groups, ring_s, nobody)
+            reached = [(index, each) for index, (_, each) in enumerate(found) if each]
+            rings = [ring_s if (own := dial.ring_of(index)) is None else own for index, _ in reached]
+            return Connect([each for _, each in reached], ring_s, nobody, rings, dial.stop)
+        together = [destination for _, each in found for destination in each]
+        return Connect([together] if together else [], ring_s, nobody)
 
     def _unknown(self, target: Target, dialled: Dialled) -> bool:
         match target:
@@ -161,18 +162,34 @@ class Destinations:
             label=label,
             trunk=trunk,
             routes=routes,
-            headers=dialled.passed,
+            headers=self._sent(dialled),
             max_forwards=dialled.max_forwards,
             pinned=pinned,
         )
 
     def _presented(self, call: Call, flow: Flow, *, to_trunk: bool) -> NameAddr:
-        """The caller's number and name as the callee sees them; a trunk sees the user's `caller_id`."""
-        caller = call.caller
+        """The caller's number and name as the callee sees them; a trunk sees the user's `caller_id`.
+
+        What the dialplan says is to be shown goes before both; a hidden caller is RFC 3323 §4.1's.
+        """
+        caller, shown = call.caller, call.shown
         number = caller.number or "anonymous"
         name = caller.name
-        if to_trunk and caller.user is not None:
+        if shown is not None and shown.hidden:
+            return _ANONYMOUS
+        if shown is not None and (shown.number or shown.name):
+            number, name = shown.number or number, shown.name
+        elif to_trunk and caller.user is not None:
             user = self._users.get(caller.user)
             number = (user.caller_id if user is not None else "") or number
         host = bracketed(self._own.address(flow)) if to_trunk else self._domain
         return NameAddr(name, Uri.parse(f"sip:{escaped_user(number)}@{host}"), {})
+
+    @staticmethod
+    def _sent(dialled: Dialled) -> Sequence[tuple[str, str]]:
+        """The headers that the dialplan adds, and the wish of a hidden caller (RFC 3323 §4.2)."""
+        call = dialled.call
+        hidden = call.shown is not None and call.shown.hidden
+        if not call.sent_headers and not hidden:
+            return dialled.passed
+        return (*dialled.passed, *call.sent_headers, *((("Privacy", "id"),) if hidden else ()))

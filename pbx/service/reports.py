@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from typing import Final
 
 from pbx.api.models import (
     CallReport,
@@ -123,11 +124,16 @@ class Reports:
         metrics.observe("pbx_connections_active", lambda: self._endpoint.connections)
         metrics.observe("pbx_tasks_active", tasks)
         metrics.observe("pbx_uptime_seconds", lambda: self._clock.now() - self._started_at)
+        metrics.observe("pbx_connections_unparsed_bytes", lambda: self._endpoint.unparsed_octets)
         metrics.observe_counts("pbx_transactions_dropped", self._dropped)
+        metrics.observe_counts("pbx_limits_reached", self._reached)
 
     def _dropped(self) -> Mapping[str, int]:
         counted = asdict(self._switch.layer.counters)
         return {name.replace("_", "-"): number for name, number in counted.items()}
+
+    def _reached(self) -> Mapping[str, int]:
+        return {**dict.fromkeys(BOUNDS, 0), **self._switch.reached, **self._endpoint.reached}
 
     def _call(self, call: Call) -> CallReport:
         record = call.record
@@ -164,6 +170,13 @@ class Reports:
 
     def _at(self, moment: float) -> datetime:
         return self._clock.wall() - timedelta(seconds=self._clock.now() - moment)
+
+
+# What docs/bounds.md says of each is tested against this.
+BOUNDS: Final = (
+    "body-octets", "calls", "connections", "connections-per-source", "header-lines", "header-octets",
+    "message-octets", "slow-messages", "transactions", "unread-octets", "waiting-messages",
+)  # fmt: skip
 
 
 def tasks() -> int:

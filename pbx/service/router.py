@@ -1,29 +1,54 @@
 """The router: asks the dialplan where calls go, and turns its decisions into plans."""
 
+import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import assert_never
 
 from pbx.call.call import Call
 from pbx.call.causes import CAUSE_OF_OUTCOME, Outcome
+from pbx.call.plan import Collect, Join, Plan, PlaySounds, Refuse, Wait
 from pbx.call.plan import Echo as EchoPlan
-from pbx.call.plan import Plan, Refuse
+from pbx.call.recording import Recording
 from pbx.dialplan import decisions
 from pbx.dialplan.call import Call as RoutedCall
 from pbx.dialplan.generation import Generation, Verdict
+from pbx.dialplan.live import Facts
+from pbx.errors import OperatorError
+from pbx.media.values import Sound
 from pbx.service.destinations import Addresses, Destinations, Dialled
+from pbx.service.live import LiveFacts
+from pbx.store.entries import Decided
+
+log = logging.getLogger("pbx")
 
 Resolve = Callable[[set[str]], Awaitable[Addresses]]
+FindSound = Callable[[str], Sound]
+"""The sound of a name. Raises OperatorError."""
+
+# Of a call that is decided again and again (a menu), so many decisions are remembered.
+MAX_DECIDED = 64
 
 
 class Router:
     """Keeps the live generation; a call keeps the one it started with, by its verdict."""
 
-    def __init__(self, generation: Generation, destinations: Destinations, resolve: Resolve) -> None:
+    def __init__(
+        self,
+        generation: Generation,
+        destinations: Destinations,
+        resolve: Resolve,
+        find_sound: FindSound,
+        live: LiveFacts,
+    ) -> None:
         self.generation = generation
+        self._find_sound = find_sound
+        self._live = live
         self._destinations = destinations
         self._resolve = resolve
         self._verdicts: dict[str, tuple[Generation, Verdict]] = {}
+        self._decided: dict[str, list[Decided]] = {}
+        self.observer: Callable[[Sequence[Decided]], None] | None = None
         self._asked: Counter[int] = Counter()
 
     async def route(self, call: Call, routed: RoutedCall, now: Callable[[], float]) -> Plan:
@@ -31,20 +56,25 @@ class Router:
         generation = self.generation
         self._asked[generation.number] += 1
         try:
-            verdict = await generation.decide(routed)
+            verdict = await generation.decide(routed, facts=self._facts(call, now), stopwatch=now)
         finally:
             self._asked[generation.number] -= 1
             if not self._asked[generation.number]:
                 del self._asked[generation.number]
+        self._note(call, Decided(verdict))
         return await self._plan(call, generation, verdict, now)
 
-    async def follow(self, call: Call, outcome: Outcome, status: int, now: Callable[[], float]) -> Plan:
-        """What follows a dial that ended in `outcome`: as the dialplan says, else the end with `status`."""
+    async def follow(
+        self, call: Call, outcome: Outcome, status: int, now: Callable[[], float], digits: str = ""
+    ) -> Plan:
+        """What follows a plan that ended in `outcome`: as the dialplan says, else the end with `status`."""
         known = self._verdicts.get(call.record.id)
         following = None
         if known is not None:
             generation, verdict = known
-            following = await generation.after(verdict, outcome)
+            facts = self._facts(call, now)
+            following = await generation.after(verdict, outcome, digits=digits, facts=facts, stopwatch=now)
+            self._note(call, Decided(following, outcome, digits))
             if following is not None:
                 return await self._plan(call, generation, following, now)
         return Refuse(status, cause="not-found" if status == 404 else CAUSE_OF_OUTCOME[outcome])
@@ -55,20 +85,41 @@ class Router:
             return True
         return any(kept is generation for kept, _ in self._verdicts.values())
 
+    def calls_by_generation(self) -> Counter[int]:
+        """How many calls each generation has decided, by its number."""
+        return Counter(kept.number for kept, _ in self._verdicts.values())
+
     def verdict(self, call_id: str) -> Verdict | None:
         """How the call was routed last."""
         known = self._verdicts.get(call_id)
         return None if known is None else known[1]
 
-    def forget(self, call: Call) -> None:
-        """The call is over."""
-        self._verdicts.pop(call.record.id, None)
+    def decided(self, call_id: str) -> Sequence[Decided]:
+        """Every decision about the call so far, the first MAX_DECIDED of them."""
+        return tuple(self._decided.get(call_id, ()))
+
+    def forget(self, call: Call) -> tuple[int, Sequence[Decided]]:
+        """The call is over; gives the number of its generation, and what was decided about it."""
+        known = self._verdicts.pop(call.record.id, None)
+        number = (self.generation if known is None else known[0]).number
+        return number, self._decided.pop(call.record.id, ())
+
+    def _note(self, call: Call, decided: Decided) -> None:
+        if call.state == "ended":
+            return
+        history = self._decided.setdefault(call.record.id, [])
+        if len(history) < MAX_DECIDED:
+            history.append(decided)
+            if self.observer is not None:
+                self.observer(history)
 
     async def _plan(
         self, call: Call, generation: Generation, verdict: Verdict, now: Callable[[], float]
     ) -> Plan:
         if call.state != "ended":
             self._verdicts[call.record.id] = (generation, verdict)
+            self._live.call_entered(call.record.id, {visit.chain for visit in verdict.path})
+            self._record(call, verdict)
         decision = verdict.decision
         match decision:
             case decisions.Dial():
@@ -86,15 +137,44 @@ class Router:
                 return Refuse(code, headers=[("contact", f"<{contact}>") for contact in contacts])
             case decisions.Hangup():
                 return Refuse(480)
-            case (
-                decisions.Answer()
-                | decisions.Queue()
-                | decisions.Play()
-                | decisions.Menu()
-                | decisions.Voicemail()
-                | decisions.Conference()
-            ):
+            case decisions.Play(sounds, early, times):
+                return PlaySounds(self._sounds(sounds) * times, early)
+            case decisions.Menu():
+                return Collect(
+                    self._sounds(decision.prompt),
+                    decision.max_digits,
+                    decision.first_s,
+                    decision.between_s,
+                    decision.terminator,
+                    decision.complete,
+                    decision.barge,
+                )
+            case decisions.Conference(room):
+                return Join(room, decision.muted, self._sounds(decision.announce))
+            case decisions.Answer():
+                return Wait()
+            case decisions.Queue() | decisions.Voicemail():
                 # `check` refuses dialplans that lead here; only a plugin can still ask for it.
                 return Refuse(501)
             case _:
                 assert_never(decision)
+
+    def _facts(self, call: Call, now: Callable[[], float]) -> Facts:
+        return Facts(self._live.beside(call.record.id, now()))
+
+    def _sounds(self, names: Sequence[str]) -> list[Sound]:
+        """The sounds of these names; one that cannot be had is passed over, and the call goes on."""
+        found: list[Sound] = []
+        for name in names:
+            try:
+                found.append(self._find_sound(name))
+            except OperatorError as error:
+                log.error("%s", error)
+        return found
+
+    @staticmethod
+    def _record(call: Call, verdict: Verdict) -> None:
+        wanted = verdict.record
+        recording = None if wanted is None else Recording(wanted.name, wanted.what, wanted.format)
+        if recording != call.recording:
+            call.record_as(recording)

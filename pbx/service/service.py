@@ -7,27 +7,28 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.internet.threads import deferToThreadPool
 from zope.interface import implementer
 
 from pbx.api.app import create_app
+from pbx.api.dialplans import add_dialplans
 from pbx.api.models import ListenerReport
 from pbx.api.server import HttpServer
 from pbx.call.causes import POLICIES
+from pbx.call.media import Media
 from pbx.call.settings import DEFAULT_FORMATS, CallSettings
+from pbx.config.candidates import load_candidate
 from pbx.config.settings import Settings
 from pbx.config.settings import User as UserSettings
-from pbx.dialplan.check import load_checked
-from pbx.dialplan.generation import Generation
 from pbx.dialplan.plugins import Plugins
 from pbx.errors import OperatorError
 from pbx.ids import Ids
 from pbx.media.plane import MediaPlane
-from pbx.media.values import MediaSilent, MediaStopped, SourceProven
+from pbx.media.values import DigitHeard, MediaSilent, MediaStopped, Sound, SourceEnded, SourceProven
 from pbx.metrics.metrics import Metrics
 from pbx.net.addresses import Routes
 from pbx.net.endpoint import Endpoint
@@ -39,17 +40,24 @@ from pbx.service.clock import Clock
 from pbx.service.conductor import Conductor
 from pbx.service.counting import Counting
 from pbx.service.destinations import DEFAULT_PORT, Destinations
+from pbx.service.dialplans import Dialplans
+from pbx.service.generations import Change, Generations, Loader, T
+from pbx.service.ledger import CallBook
 from pbx.service.network import OwnAddress
 from pbx.service.plugins import PluginLife
+from pbx.service.recordings import Recordings
 from pbx.service.reports import VERSION, Reports
 from pbx.service.router import Router
 from pbx.service.screening import DIALOG_ALLOW, PRODUCT
+from pbx.service.shadow import Shadowing
 from pbx.service.switch import Switch
+from pbx.service.watching import Watcher
 from pbx.sip.authentication import Authenticator
 from pbx.sip.digest import Algorithm, Ha1
 from pbx.sip.timers import Timers
 from pbx.sip.transactions import TransactionLayer
 from pbx.store.database import Store
+from pbx.store.generations import GenerationStore
 from pbx.store.journal import BindingJournal
 
 log = logging.getLogger("pbx")
@@ -99,19 +107,29 @@ class Service:
         random_bytes: Callable[[int], bytes] = os.urandom,
         progress: Callable[[str], None] = log.info,
         failed: Callable[[str], None] = log.critical,
+        watch: bool = False,
     ) -> None:
         self._settings = settings
         self._reactor = reactor
         self._clock = clock
         self._progress = progress
         self._failed = failed
-        self._generation = _load(settings, 1)
+        self.generations = Generations(
+            Loader(settings.dialplan, lambda: settings.known),
+            GenerationStore(settings.directories.state / "generations"),
+            lambda: clock.wall().timestamp(),
+        )
         _make_directory(settings.directories.state, "directories")
         ids = Ids(random_bytes)
         users = {name: User(user.name, user.caller_id) for name, user in settings.users.items()}
         trunks = {name: _trunk(name, settings) for name in settings.trunks}
         self.metrics = Metrics(trunks)
-        self.endpoint = Endpoint(reactor, _routes(settings), settings.sip.max_connections)
+        self.endpoint = Endpoint(
+            reactor,
+            _routes(settings),
+            settings.sip.max_connections,
+            settings.sip.max_connections_per_source,
+        )
         own = OwnAddress(self.endpoint)
         sip = settings.sip
         timers = Timers(sip.t1, sip.t2, sip.t4, sip.timer_c)
@@ -123,6 +141,8 @@ class Service:
             relay=settings.media.relay,
             progress=progress,
         )
+        # The plane relays and does not mix: plans that need more are refused with the dialplan.
+        media = cast("Media", self.media)
         limits = settings.registrar
         self.registrar = Registrar(
             RegistrarLimits(
@@ -161,7 +181,8 @@ class Service:
             ),
             network=self.endpoint,
             own=own,
-            media=self.media,
+            media=media,
+            recorder=Recordings(media),
             settings=CallSettings(
                 timers,
                 DIALOG_ALLOW,
@@ -169,6 +190,7 @@ class Service:
                 POLICIES[settings.policy.final_codes],
                 DEFAULT_FORMATS,
                 settings.codecs,
+                transcode=False,
             ),
             ids=ids,
             observer=Counting(self.metrics),
@@ -179,21 +201,44 @@ class Service:
             settings.domain, users, trunks, self.registrar, self.endpoint, own, settings.ring
         )
         self._resolver = Resolver(reactor, reachable=self.endpoint.reaches)
-        self.router = Router(self._generation, destinations, self._resolver.resolve)
+        self.router = Router(
+            self.generations.first, destinations, self._resolver.resolve, _find_sound, self.switch.live
+        )
         plugins = settings.known.plugins or Plugins()
         self.plugins = PluginLife(reactor, plugins, self.metrics, self.router.used)
-        self._reloading = DeferredLock()
+        self.book = CallBook(settings, reactor, self.router, clock)
+        self.shadowing = Shadowing(
+            lambda file: load_candidate(file, settings.known),
+            self.router,
+            self._in_thread,
+            reactor.callLater,
+            lambda: clock.wall().timestamp(),
+        )
+        self.dialplans = Dialplans(self.generations, self.book, self.switch, self.shadowing)
         self.conductor = Conductor(
-            self.switch, self.router, self.metrics, clock.now, self.endpoint.carry_out, self._bindings_changed
+            self.switch,
+            self.router,
+            self.metrics,
+            clock.now,
+            self.endpoint.carry_out,
+            self._bindings_changed,
+            self.media.hold,
+            self.book.ended,
         )
         self.reports = Reports(
             settings.domain, self.switch, self.router, self.conductor, self.media, self.endpoint, clock
         )
         self.reports.observe(self.metrics)
+        self.book.observe(self.metrics)
+        self.generations.observe(self.metrics)
+        self.shadowing.observe(self.metrics)
         self._journal: BindingJournal | None = None
         self._store: Store | None = None
         self._servers: list[HttpServer] = []
         self._media_events: _MediaEvents | None = None
+        self._watcher: Watcher | None = None
+        if watch or settings.watch:
+            self._watcher = Watcher(lambda: self.generations.files, self._file_changed, reactor.callLater)
         self._gc_thresholds: tuple[int, int, int] | None = None
 
     # -- life ------------------------------------------------------------------------------------------------
@@ -210,7 +255,10 @@ class Service:
         self._media_events = _MediaEvents(self.media.event_descriptor, self._media_happened)
         self._reactor.addReader(self._media_events)
         self._restore()
-        await self.plugins.start(self._generation)
+        await self.plugins.start(self.generations.first)
+        self.generations.begin(self.router, self.plugins, self._in_thread)
+        if self._watcher is not None:
+            self._watcher.start()
         self.endpoint.attach(self.conductor)
         gc.collect()
         gc.freeze()
@@ -224,6 +272,8 @@ class Service:
         control = settings.directories.state / CONTROL_SOCKET
         page = create_app(self.reports, self.metrics, None, version=VERSION, hosts=hosts)
         full = create_app(self.reports, self.metrics, self.reports, version=VERSION, hosts=hosts)
+        add_dialplans(page, self.dialplans)
+        add_dialplans(full, self.dialplans, self.dialplans)
         servers = [HttpServer(full, path=control)]
         servers += [
             HttpServer(page, host=listener.host, port=listener.port)
@@ -255,6 +305,7 @@ class Service:
             else:
                 gone.append(BindingRemoved(binding, "dropped"))
         self._journal.record([*gone, *self.registrar.restore(kept, now)], now, epoch)
+        self.book.open(_store_failed)
 
     async def drain(self, seconds: float) -> None:
         """Take no new calls, and wait until those that go on have ended, for `seconds` at most."""
@@ -271,6 +322,10 @@ class Service:
     async def stop(self) -> None:
         """Close everything, in the order that lets nothing be asked of what is closed."""
         self._resolver.stop()
+        self.book.cut_short(self.switch)
+        if self._watcher is not None:
+            self._watcher.stop()
+        self.shadowing.end()
         try:
             servers, self._servers = self._servers, []
             for server in servers:
@@ -291,28 +346,32 @@ class Service:
         finally:
             if journal is not None:
                 await journal.stop()
+            await self.book.stop()
             if store is not None:
                 store.close()
             if self._gc_thresholds is not None:
                 gc.set_threshold(*self._gc_thresholds)
                 gc.unfreeze()
 
-    async def reload(self) -> str:
+    async def reload(self) -> Change:
         """Load the dialplan anew; running calls keep theirs. With OperatorError nothing has changed."""
-        await self._reloading.acquire()
+        return await self.generations.reload()
+
+    def _in_thread(self, function: Callable[[], T]) -> Deferred[T]:
+        """Reading, compiling and testing a large dialplan takes a while: calls go on beside it."""
+        return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), function)
+
+    def _file_changed(self) -> None:
+        """A file of the dialplan is another one."""
+        Deferred.fromCoroutine(self._reload_watched()).addErrback(
+            lambda failure: log.error("%s", failure.getTraceback())
+        )
+
+    async def _reload_watched(self) -> None:
         try:
-            before = self.router.generation
-            # Reading, compiling and testing a large dialplan takes a while: calls go on beside it.
-            pool = self._reactor.getThreadPool()
-            generation = await deferToThreadPool(
-                self._reactor, pool, _load, self._settings, before.number + 1
-            )
-            await self.plugins.start(generation)
-            self.router.generation = generation
-            self.plugins.retire(before)
-        finally:
-            self._reloading.release()
-        return f"dialplan {self._settings.dialplan} is generation {generation.number} now"
+            log.info("%s", await self.reload())
+        except OperatorError as error:
+            log.error("%s\nthe dialplan was not changed", error)
 
     def _pause(self, seconds: float) -> Deferred[None]:
         done: Deferred[None] = Deferred(lambda _: call.cancel())
@@ -340,12 +399,14 @@ class Service:
                             self.conductor.hang_up(call.record.id)
                 case MediaStopped(reason):
                     self._failed(f"the media thread ended: {reason}")
+                case SourceEnded() | DigitHeard():
+                    self.conductor.media_happened(event)
                 case SourceProven():
                     pass
 
 
-def _load(settings: Settings, number: int) -> Generation:
-    return load_checked(settings.dialplan, settings.known, number)
+def _find_sound(name: str) -> Sound:
+    raise OperatorError(f"there is no sound {name!r}", "sounds are not read yet")
 
 
 def _routes(settings: Settings) -> Routes:

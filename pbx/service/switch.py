@@ -4,6 +4,7 @@ Pure: bytes, verdicts and due times in; bytes to send and questions out. It join
 registrar, the dialogs of all calls and the media plane; the edge gives it the network and the dialplan.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,20 +14,24 @@ from pbx.call import outputs as from_call
 from pbx.call.audio import Audio
 from pbx.call.call import Call
 from pbx.call.causes import Outcome
+from pbx.call.digits import DIGITS, Press
 from pbx.call.leg import Leg
 from pbx.call.media import Media
 from pbx.call.plan import Plan
 from pbx.call.record import CallRecord
-from pbx.call.settings import CallSettings
+from pbx.call.recording import Recorder
+from pbx.call.settings import CallSettings, Shared
 from pbx.deadlines import Deadlines
 from pbx.dialplan.call import Call as RoutedCall
 from pbx.errors import PeerError
 from pbx.ids import Ids
+from pbx.media.values import DigitHeard, SourceEnded
 from pbx.registrar.binding import BindingEvent
 from pbx.registrar.registrar import Registrar
 from pbx.sdp.description import parse as parse_sdp
 from pbx.service.admission import Admission, Source
 from pbx.service.counting import Counting
+from pbx.service.live import LiveFacts
 from pbx.service.network import Network, OwnAddress
 from pbx.service.screening import ALLOW, DIALOG_ALLOW, PRODUCT, screen
 from pbx.sip import outputs as from_layer
@@ -35,6 +40,7 @@ from pbx.sip.authentication import Challenge
 from pbx.sip.dialog import DialogId, received_id
 from pbx.sip.flow import Flow, Transport
 from pbx.sip.framing import FramingError
+from pbx.sip.limits import BOUND_OF_PHRASE
 from pbx.sip.malformed import MalformedMessage
 from pbx.sip.message import Request, Response, parse, respond, validate_request, validate_response
 from pbx.sip.outputs import Transmit
@@ -59,11 +65,15 @@ class RouteNeeded:
 
 @dataclass(slots=True)
 class OutcomeNeeded:
-    """A call's plan came to nothing: give what follows, or refuse it with `status`, with `Switch.route`."""
+    """A call's plan ran out: give what follows, or refuse it with `status`, with `Switch.route`.
+
+    `digits` were gathered when the outcome is that.
+    """
 
     call: Call
     outcome: Outcome
     status: int
+    digits: str = ""
 
 
 @dataclass(slots=True)
@@ -100,6 +110,7 @@ class Switch:
         observer: Counting,
         wall_clock: "WallClock",
         max_calls: int,
+        recorder: Recorder,
     ) -> None:
         self.layer = layer
         self.registrar = registrar
@@ -116,7 +127,10 @@ class Switch:
         self._observer = observer
         self._wall_clock = wall_clock
         self._max_calls = max_calls
+        self.live = LiveFacts(registrar)
+        self.shared = Shared(settings, media, ids, recorder)
         self._deadlines: Deadlines[Leg | Call] = Deadlines()
+        self._reached: Counter[str] = Counter()
 
     # -- from the edge ---------------------------------------------------------------------------------------
 
@@ -168,6 +182,29 @@ class Switch:
         if call is not None:
             self._from_call(call, call.hang_up(now), now, out)
         return out
+
+    def media_happened(self, event: SourceEnded | DigitHeard, now: float) -> list[Output]:
+        """A sound is over, or a key was pressed; what concerns no call is nobody's."""
+        out: list[Output] = []
+        match event:
+            case SourceEnded(source):
+                call = self.shared.listeners.sources.get(source)
+                if call is not None:
+                    self._from_call(call, call.sound_ended(source, now), now, out)
+            case DigitHeard(leg, digit, duration_ms):
+                call = self.shared.listeners.legs.get(leg)
+                if call is not None and digit in DIGITS:
+                    press = Press(digit, duration_ms)
+                    self._from_call(call, call.digit_heard(press, "media", now), now, out)
+            case _:
+                assert_never(event)
+        return out
+
+    @property
+    def reached(self) -> dict[str, int]:
+        """How often each bound was reached, by its name in docs/bounds.md."""
+        counters = self.layer.counters
+        return {**self._reached, "transactions": counters.over_bound + counters.refused_sends}
 
     def next_deadline(self) -> float | None:
         """The earliest due time of everything here."""
@@ -229,6 +266,9 @@ class Switch:
     def _malformed(self, fault: MalformedMessage, flow: Flow, now: float, out: list[Output]) -> None:
         """Answer what can be answered, statelessly; the rest is dropped (RFC 3261 §8.2, §18.3)."""
         self._observer.malformed(flow.transport)
+        bound = BOUND_OF_PHRASE.get(fault.reason)
+        if bound is not None:
+            self._reached[bound] += 1
         if fault.request is None:
             self._observer.dropped("malformed", flow.transport)
             return
@@ -285,6 +325,8 @@ class Switch:
         if isinstance(source, Challenge):
             return self._challenge(request, source)
         if self.draining or len(self.calls) >= self._max_calls:
+            if not self.draining:
+                self._reached["calls"] += 1
             return respond(request, 503, to_tag=self._ids.tag(), headers=[("retry-after", "5")])
         offered = parse_sdp(request.body) if request.body else None
         session = InviteSession.incoming(
@@ -302,12 +344,13 @@ class Switch:
         transaction.user = leg
         called = request.request_uri.username
         record = CallRecord(self._ids.token(8), source.caller.number, called, source.name, now)
-        call = Call(leg, record, self._settings, self._media, self._ids, offered)
+        call = Call(leg, record, self.shared, offered)
         call.hops_left = (70 if request.max_forwards is None else request.max_forwards) - 1
         leg.call = call
         self.calls[record.id] = call
         self.legs += 1
         self._observer.call_started(record)
+        self.live.call_started(record, source.caller.user, source.trunk)
         self._from_session(leg, session.trying(now), now, out)
         out.append(RouteNeeded(call, self._routed(record, source, called, request)))
         return None
@@ -348,14 +391,17 @@ class Switch:
                 case from_call.Signal(leg, signal):
                     self._signal(leg, signal, now, out)
                     self._arm(leg, leg.session.next_deadline())
-                case from_call.DecisionNeeded(_, outcome, status):
-                    out.append(OutcomeNeeded(call, outcome, status))
+                case from_call.DecisionNeeded(_, outcome, status, digits):
+                    out.append(OutcomeNeeded(call, outcome, status, digits))
                 case from_call.LegOpened(leg):
                     self.legs += 1
                     self._observer.leg_started(leg.trunk)
+                    first = next((each for each in call.legs if each.label == leg.label), leg) is leg
+                    self.live.leg_opened(call.record.id, leg, first=first)
                 case from_call.LegClosed(leg):
                     self.legs -= 1
                     self._observer.leg_finished(leg, now)
+                    self.live.leg_closed(call.record.id, leg, call.legs)
                     self._arm(leg, leg.session.next_deadline())
                 case from_call.Progressed():
                     self._observer.call_progressed(call.record)
@@ -363,9 +409,12 @@ class Switch:
                     self._observer.call_established(call.record)
                     if call.other is not None:
                         self._observer.leg_answered(call.other)
+                case from_call.LegAnswered(leg):
+                    self._observer.leg_answered(leg)
                 case from_call.Finished():
                     self.calls.pop(call.record.id, None)
                     self._observer.call_finished(call.record)
+                    self.live.call_finished(call.record.id)
                     out.append(CallEnded(call))
                 case _:
                     assert_never(output)

@@ -6,9 +6,14 @@ from typing import Final
 
 from pbx.errors import PeerError
 from pbx.sip.grammar import parse_number
-from pbx.sip.limits import MAX_BODY, MAX_CONTENT_LENGTH, MAX_HEADER_SECTION
+from pbx.sip.limits import (
+    BODY_TOO_LARGE,
+    HEADERS_TOO_LARGE,
+    MAX_BODY,
+    MAX_CONTENT_LENGTH,
+    MAX_HEADER_SECTION,
+)
 from pbx.sip.message import MalformedMessage, Request, parse
-from pbx.sip.reasons import REASONS
 from pbx.sip.validation import answerable
 
 _EMPTY_LINE: Final = b"\r\n\r\n"
@@ -79,7 +84,7 @@ class StreamFraming:
                 del buffer[:2]
             head_end = buffer.find(_EMPTY_LINE, self._searched)
             if head_end > MAX_HEADER_SECTION or (head_end < 0 and len(buffer) >= MAX_HEADER_SECTION + 4):
-                return self._error(PeerError(513, REASONS[513]), MAX_HEADER_SECTION + 4)
+                return self._error(PeerError(513, HEADERS_TOO_LARGE), MAX_HEADER_SECTION + 4)
             if head_end < 0:
                 self._searched = max(0, len(buffer) - 3)
                 return None
@@ -115,5 +120,5 @@ def _body_length(head: bytes) -> int:
     text = found[0].decode("utf-8", "surrogateescape").strip(" \t")
     length = parse_number(text, MAX_CONTENT_LENGTH, "Content-Length")
     if length > MAX_BODY:
-        raise PeerError(413, REASONS[413])
+        raise PeerError(413, BODY_TOO_LARGE)
     return length

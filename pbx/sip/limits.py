@@ -6,6 +6,18 @@ and the like could be read; otherwise it is dropped and counted.
 
 from typing import Final
 
+# The phrases of 513 and 413 by which an answer says what was too much, and the bound each stands for.
+MESSAGE_TOO_LARGE: Final = "Message Too Large"
+HEADERS_TOO_LARGE: Final = "Header Section Too Large"
+TOO_MANY_HEADERS: Final = "Too Many Header Lines"
+BODY_TOO_LARGE: Final = "Request Entity Too Large"
+BOUND_OF_PHRASE: Final = {
+    MESSAGE_TOO_LARGE: "message-octets",
+    HEADERS_TOO_LARGE: "header-octets",
+    TOO_MANY_HEADERS: "header-lines",
+    BODY_TOO_LARGE: "body-octets",
+}
+
 # 513 Message Too Large (§21.5.7): one message, its start line, headers and body together.
 MAX_MESSAGE: Final = 96 * 1024
 

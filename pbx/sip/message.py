@@ -8,7 +8,17 @@ from pbx.errors import MisuseError, PeerError
 from pbx.sip.fields import Fields, collect, print_fields
 from pbx.sip.grammar import METHODS, check_token, check_value, is_token, is_unfit, parse_number
 from pbx.sip.header_names import CANONICAL, canonical
-from pbx.sip.limits import MAX_BODY, MAX_CONTENT_LENGTH, MAX_HEADER_LINES, MAX_HEADER_SECTION, MAX_MESSAGE
+from pbx.sip.limits import (
+    BODY_TOO_LARGE,
+    HEADERS_TOO_LARGE,
+    MAX_BODY,
+    MAX_CONTENT_LENGTH,
+    MAX_HEADER_LINES,
+    MAX_HEADER_SECTION,
+    MAX_MESSAGE,
+    MESSAGE_TOO_LARGE,
+    TOO_MANY_HEADERS,
+)
 from pbx.sip.malformed import MalformedMessage
 from pbx.sip.reasons import REASONS, reason_for
 from pbx.sip.uri import Uri
@@ -160,7 +170,7 @@ def parse(data: bytes) -> Request | Response:
     if "content-length" in names:
         body, fault = _cut_body(body, names, values, fault)
     if len(body) > MAX_BODY:
-        fault = fault or PeerError(413, REASONS[413])
+        fault = fault or PeerError(413, BODY_TOO_LARGE)
     if start[:4].upper() == "SIP/":
         return _response(start, names, values, body, fault)
     parts = start.split(" ")
@@ -178,14 +188,14 @@ def _oversize(data: bytes, end: int) -> PeerError:
     """Why a message without an empty line in its first 32 KiB, or one that is too long, is refused."""
     if end < 0 and len(data) <= MAX_HEADER_SECTION:
         return PeerError(400, "No Empty Line After Headers")
-    return PeerError(513, REASONS[513])
+    return PeerError(513, MESSAGE_TOO_LARGE if len(data) > MAX_MESSAGE else HEADERS_TOO_LARGE)
 
 
 def _read_carefully(head: str, fault: PeerError | None) -> tuple[str, list[str], list[str], PeerError | None]:
     """Start line, names, values: unfolds (§7.3.1), takes names in any spelling, keeps the first fault."""
     lines = _fold(" ", head).split("\r\n")
     if len(lines) - 1 > MAX_HEADER_LINES:
-        fault = fault or PeerError(513, REASONS[513])
+        fault = fault or PeerError(513, TOO_MANY_HEADERS)
     names: list[str] = []
     values: list[str] = []
     for line in lines[1 : MAX_HEADER_LINES + 1]:

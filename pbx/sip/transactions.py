@@ -56,6 +56,8 @@ class Counters:
     """CANCELs answered 481 (§9.2)."""
     refused: int = 0
     """Requests answered without a transaction: 503 at the bound, and what `refuse` was asked for."""
+    over_bound: int = 0
+    """Those of them that were answered 503 because there were too many transactions."""
     refused_acks: int = 0
     """ACKs of such answers."""
     refused_sends: int = 0
@@ -163,6 +165,7 @@ class TransactionLayer:
             return self._receive_cancel(request, flow, via, key, now)
         merge = merge_key(request)
         if self._live >= (self._max if merge is not None else self._max + self._reserve):
+            self.counters.over_bound += 1
             return self.refuse(request, flow, 503, headers=self._refused_headers)
         transaction = self._add_server(request, flow, via, key, merge)
         if merge is not None and self._merge.setdefault(merge, transaction) is not transaction:

@@ -37,6 +37,50 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
         "CREATE INDEX binding_expires ON binding (expires_epoch)",
     ),
+    (
+        """
+        CREATE TABLE call (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            id TEXT NOT NULL UNIQUE,
+            started_epoch REAL NOT NULL,
+            progressed_epoch REAL,
+            answered_epoch REAL,
+            ended_epoch REAL NOT NULL,
+            caller TEXT NOT NULL,
+            called TEXT NOT NULL,
+            source TEXT NOT NULL,
+            user TEXT,
+            trunk TEXT,
+            answered_by TEXT NOT NULL,
+            cause TEXT NOT NULL,
+            status INTEGER NOT NULL,
+            generation INTEGER NOT NULL
+        )
+        """,
+        "CREATE INDEX call_ended ON call (ended_epoch)",
+        """
+        CREATE TABLE call_leg (
+            call INTEGER NOT NULL,
+            position INTEGER NOT NULL,
+            call_id TEXT NOT NULL,
+            label TEXT NOT NULL,
+            trunk TEXT,
+            codec TEXT,
+            packets_received INTEGER,
+            packets_sent INTEGER,
+            packets_lost INTEGER,
+            jitter_ms REAL,
+            mos REAL,
+            peer_packets_lost INTEGER,
+            peer_jitter_ms REAL,
+            peer_mos REAL,
+            round_trip_ms REAL,
+            PRIMARY KEY (call, position)
+        ) WITHOUT ROWID
+        """,
+        "CREATE INDEX call_leg_call_id ON call_leg (call_id)",
+        "CREATE TABLE call_routing (call INTEGER PRIMARY KEY, record TEXT NOT NULL)",
+    ),
 )
 
 _BUSY_SECONDS = 5.0
@@ -45,9 +89,17 @@ _BUSY_SECONDS = 5.0
 class Store:
     """An open database. Every failure is an OperatorError of one line that names the file."""
 
-    def __init__(self, path: Path, *, migrations: Sequence[Sequence[str]] = MIGRATIONS) -> None:
-        """Open or create the file, and bring its schema up to date. The directory must exist."""
+    def __init__(
+        self, path: Path, *, migrations: Sequence[Sequence[str]] = MIGRATIONS, readonly: bool = False
+    ) -> None:
+        """Open or create the file, and bring its schema up to date. The directory must exist.
+
+        With `readonly` a file that is there is opened to be looked at, also beside a service that writes it.
+        """
         self.path = path
+        if readonly:
+            self._connection = self._look(migrations)
+            return
         self._create()
         with self._explained():
             # The thread that writes is not the one that opens: `check_same_thread` would refuse that.
@@ -61,6 +113,37 @@ class Store:
         except OperatorError:
             connection.close()
             raise
+
+    def _look(self, migrations: Sequence[Sequence[str]]) -> sqlite3.Connection:
+        if not self.path.is_file():
+            raise OperatorError(f"there is no database {self.path} yet", "it is made when the service starts")
+        with self._explained():
+            uri = f"{self.path.absolute().as_uri()}?mode=ro"
+            connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
+        self._connection = connection
+        try:
+            with self._explained():
+                version, application = self._pragma("user_version"), self._pragma("application_id")
+            if application != APPLICATION_ID:
+                raise OperatorError(
+                    f"{self.path} is a database of another program", "name another file as `store`"
+                )
+            if version != len(migrations):
+                raise OperatorError(
+                    f"{self.path} has schema {version}, this pbx reads {len(migrations)}",
+                    "start the service of this version once"
+                    if version < len(migrations)
+                    else "use the pbx that wrote it",
+                )
+        except OperatorError:
+            connection.close()
+            raise
+        return connection
+
+    def query(self, statement: str, *values: object) -> Iterator[tuple[object, ...]]:
+        """The rows of a SELECT, read as they are asked for. Raises OperatorError."""
+        with self._explained():
+            yield from self._connection.execute(statement, values)
 
     def _create(self) -> None:
         # SQLite itself would make the file readable for everybody; what is in it is nobody else's affair.

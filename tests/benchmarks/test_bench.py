@@ -5,6 +5,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
+from benchmarks import soak
 from benchmarks.leaks import MIB, Round, Verdict
 from benchmarks.load import Load
 from benchmarks.signalling import HEADER, Rate, Run
@@ -47,6 +48,30 @@ def test_a_rate_is_the_median_of_its_runs_and_clean_only_if_all_are() -> None:
     assert len(rate.line()) == len(HEADER)
 
 
+def soaked(
+    *resident_mib: float, load: Load = CLEAN, left: tuple[str, ...] = (), faults: str = ""
+) -> soak.Verdict:
+    resident = [round(each * MIB) for each in resident_mib]
+    return soak.Verdict(300, load, 2.0, resident, left, faults)
+
+
+@pytest.mark.parametrize(
+    ("case", "passed"),
+    [
+        (soaked(200, 230, 210, 205), True),
+        (soaked(200, 200, 201, 201, 203, 203, 206, 206), False),
+        (soaked(200), True),
+        (soaked(200, load=ONE_FAILED), False),
+        (soaked(200, load=Load(100, 100, 0, 1, 0, 50.0, 4.0)), False),
+        (soaked(200, left=("pbx_legs_active is 2",)), False),
+        (soaked(200, faults="Traceback (most recent call last):"), False),
+    ],
+)
+def test_a_soak_passes_only_when_every_demand_is_met(case: soak.Verdict, passed: bool) -> None:
+    assert case.passed is passed
+    assert list(case.checks().values()).count(False) == (0 if passed else 1)
+
+
 @pytest.mark.parametrize("value", ["fast", "0", "100,2000", "50,,100"])
 def test_rates_that_make_no_sense_are_wrong_use(value: str) -> None:
     result = CliRunner().invoke(bench, ["--rates", value])
@@ -69,4 +94,6 @@ def test_figures_come_out() -> None:
     (searched,) = told["leaks"]["rounds"]
     assert searched["calls"] == 20
     assert searched["resident"] > 0
+    assert told["soak"]["calls"] == 30
+    assert told["soak"]["resident"][0] > 0
     assert told["machine"]["reference_ms"] > 0

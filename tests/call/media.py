@@ -1,11 +1,28 @@
-"""A media plane that opens no socket: it remembers what it was told."""
+"""A media plane that opens no socket: it remembers what it was told, and says who would hear whom."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
+
+from pbx.call.recording import Recording
 from pbx.errors import ResourcesExhausted
-from pbx.media.values import LegId, LegStatistics
+from pbx.media.values import (
+    BridgeId,
+    LegAudio,
+    LegId,
+    LegStatistics,
+    Member,
+    SinkId,
+    Sound,
+    SourceId,
+)
+
+
+def a_sound(number: int = 1) -> Sound:
+    """A sound that is told from others by its only sample."""
+    return Sound(np.array([number], np.int16), 8000)
 
 
 @dataclass
@@ -18,8 +35,34 @@ class Row:
     receive: bool = False
     send: bool = False
     payload_map: dict[int, int] = field(default_factory=dict)
+    audio: LegAudio | None = None
     echo: bool = False
     peer: LegId | None = None
+    muted: bool = False
+    inband: bool = False
+    digits: str = ""
+
+
+@dataclass
+class Source:
+    """What one source plays."""
+
+    sounds: Sequence[Sound]
+    loops: bool
+
+    @property
+    def numbers(self) -> list[int]:
+        """Which sounds, as `a_sound` numbered them."""
+        return [int(sound.samples[0]) for sound in self.sounds]
+
+
+@dataclass
+class Sink:
+    """What one sink was opened for."""
+
+    kind: str
+    left: LegId | None
+    right: LegId | None
 
 
 class FakeMedia:
@@ -29,6 +72,10 @@ class FakeMedia:
         self.limit = limit
         self.rows: dict[LegId, Row] = {}
         self.closed: list[LegId] = []
+        self.bridges: dict[BridgeId, set[Member]] = {}
+        self.gains: dict[tuple[BridgeId, Member, Member], float] = {}
+        self.sources: dict[SourceId, Source] = {}
+        self.sinks: dict[SinkId, Sink] = {}
         self._next = 0
 
     def open(self, family: Literal[4, 6] = 4, beside: LegId | None = None) -> tuple[LegId, int]:
@@ -48,12 +95,16 @@ class FakeMedia:
         send: bool,
         payload_map: Mapping[int, int],
         clock_rates: Mapping[int, int],
+        audio: LegAudio | None = None,
     ) -> None:
         row = self.rows[leg]
         row.remote, row.receive, row.send, row.payload_map = remote, receive, send, dict(payload_map)
+        row.audio = audio
         assert set(payload_map) <= set(clock_rates)
 
     def bridge(self, a: LegId, b: LegId) -> None:
+        self.leave(a)
+        self.leave(b)
         self.rows[a].peer, self.rows[b].peer = b, a
 
     def unbridge(self, a: LegId) -> None:
@@ -62,15 +113,86 @@ class FakeMedia:
             self.rows[peer].peer = None
 
     def echo(self, leg: LegId) -> None:
+        self.leave(leg)
         self.rows[leg].echo = True
 
+    def open_bridge(self) -> BridgeId:
+        self._next += 1
+        bridge = BridgeId(self._next)
+        self.bridges[bridge] = set()
+        return bridge
+
+    def join(self, bridge: BridgeId, member: Member) -> None:
+        assert self._known(member), "joined after it was closed"
+        if member not in self.bridges[bridge]:
+            self.leave(member)
+            self.bridges[bridge].add(member)
+
+    def leave(self, member: Member) -> None:
+        for bridge, members in self.bridges.items():
+            if member in members:
+                assert not any(member in gain[1:] for gain in self.gains if gain[0] == bridge)
+                members.discard(member)
+        if isinstance(member, LegId) and member in self.rows:
+            self.unbridge(member)
+
+    def gain(self, bridge: BridgeId, talker: Member, listener: Member, value: float | None) -> None:
+        assert talker in self.bridges[bridge]
+        assert listener in self.bridges[bridge]
+        self.gains.pop((bridge, talker, listener), None)
+        if value is not None:
+            self.gains[bridge, talker, listener] = value
+
+    def mute(self, leg: LegId, muted: bool) -> None:
+        self.rows[leg].muted = muted
+
+    def close_bridge(self, bridge: BridgeId) -> None:
+        del self.bridges[bridge]
+
+    def play(
+        self, sounds: Sequence[Sound], *, loops: bool = False, start: int = 0, gain: float = 1.0
+    ) -> SourceId:
+        assert sounds
+        self._next += 1
+        source = SourceId(self._next, 1)
+        self.sources[source] = Source(sounds, loops)
+        return source
+
+    def close_source(self, source: SourceId) -> None:
+        self.leave(source)
+        del self.sources[source]
+
+    def open_sink(
+        self, *, kind: Literal["one", "mix", "stereo"], left: LegId | None = None, right: LegId | None = None
+    ) -> SinkId:
+        self._next += 1
+        sink = SinkId(self._next, 1)
+        self.sinks[sink] = Sink(kind, left, right)
+        return sink
+
+    def close_sink(self, sink: SinkId) -> None:
+        self.leave(sink)
+        del self.sinks[sink]
+
+    def send_digit(self, leg: LegId, digit: str, duration_ms: int = 160) -> None:
+        self.rows[leg].digits += digit
+
+    def detect_inband(self, leg: LegId, on: bool) -> None:
+        self.rows[leg].inband = on
+
     def close(self, leg: LegId) -> LegStatistics:
+        self.leave(leg)
         del self.rows[leg]
         self.closed.append(leg)
         return LegStatistics()
 
     def statistics(self, leg: LegId) -> LegStatistics:
         return LegStatistics()
+
+    def _known(self, member: Member) -> bool:
+        return member in self.rows or member in self.sources or member in self.sinks
+
+    # -- who hears whom --------------------------------------------------------------------------------------
 
     @property
     def hearing(self) -> set[tuple[int, int]]:
@@ -79,4 +201,65 @@ class FakeMedia:
             (row.port, self.rows[row.peer].port)
             for row in self.rows.values()
             if row.peer is not None and row.peer in self.rows
+        }
+
+    def leg_to(self, rtp_port: int) -> LegId:
+        """The leg whose peer receives at `rtp_port`."""
+        (found,) = [leg for leg, row in self.rows.items() if row.remote and row.remote[1] == rtp_port]
+        return found
+
+    def heard_by(self, rtp_port: int) -> set[int | str]:
+        """Whom the phone at `rtp_port` hears: the RTP ports of other phones, sounds as "♪" and a number."""
+        leg = self.leg_to(rtp_port)
+        row = self.rows[leg]
+        if not row.send:
+            return set()
+        heard: set[int | str] = {rtp_port} if row.echo else set()
+        talkers: list[Member] = [row.peer] if row.peer is not None else []
+        for bridge, members in self.bridges.items():
+            if leg in members:
+                talkers += [
+                    each
+                    for each in members
+                    if each != leg and self.gains.get((bridge, each, leg), 1.0) and each not in self.sinks
+                ]
+        for talker in talkers:
+            if isinstance(talker, SourceId):
+                heard |= {f"♪{number}" for number in self.sources[talker].numbers}
+            elif isinstance(talker, LegId):
+                other = self.rows[talker]
+                if other.receive and not other.muted and other.remote is not None:
+                    heard.add(other.remote[1])
+        return heard
+
+    @property
+    def playing(self) -> list[int]:
+        """The numbers of all sounds that play somewhere."""
+        return [number for source in self.sources.values() for number in source.numbers]
+
+
+class FakeRecorder:
+    """Implements pbx.call.recording.Recorder: what is recorded now, and everything that ever was."""
+
+    def __init__(self, media: FakeMedia) -> None:
+        self._media = media
+        self.now: dict[SinkId, Recording] = {}
+        self.log: list[tuple[str, str, str]] = []
+
+    def begin(self, sink: SinkId, recording: Recording, call_id: str) -> None:
+        self.now[sink] = recording
+        self.log.append((recording.name, self._media.sinks[sink].kind, call_id))
+
+    def end(self, sink: SinkId) -> None:
+        del self.now[sink]
+        self._media.close_sink(sink)
+
+    def hears(self) -> set[int]:
+        """The RTP ports of the phones that are on a bridge with a sink."""
+        return {
+            row.remote[1]
+            for members in self._media.bridges.values()
+            if any(sink in members for sink in self.now)
+            for leg, row in self._media.rows.items()
+            if leg in members and row.remote is not None
         }

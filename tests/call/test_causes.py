@@ -11,6 +11,7 @@ from pbx.call.causes import (
     PASS,
     STATUS_OF_OUTCOME,
     Cause,
+    DialOutcome,
     Outcome,
     better,
     cause_of,
@@ -44,7 +45,8 @@ def test_hiding_shows_nothing_but_the_kind_of_failure(status: int) -> None:
 
 
 def test_every_outcome_has_a_code_and_a_cause() -> None:
-    assert set(OUTCOMES) == set(get_args(Outcome)) == set(STATUS_OF_OUTCOME) == set(CAUSE_OF_OUTCOME)
+    assert set(get_args(Outcome)) == set(STATUS_OF_OUTCOME) == set(CAUSE_OF_OUTCOME)
+    assert set(OUTCOMES) == set(get_args(DialOutcome))
 
 
 @pytest.mark.parametrize(

@@ -11,14 +11,14 @@ from pbx.call.call import Call
 from pbx.call.causes import PASS
 from pbx.call.leg import Leg
 from pbx.call.record import CallRecord
-from pbx.call.settings import DEFAULT_FORMATS, CallSettings
+from pbx.call.settings import DEFAULT_FORMATS, CallSettings, Shared
 from pbx.call.table import ABSENT, TABLE, Action, Input, State
 from pbx.ids import Ids
 from pbx.sip.flow import Flow
 from pbx.sip.session import InviteSession
 from pbx.sip.timers import Timers
 from pbx.sip.uri import Uri
-from tests.call.media import FakeMedia
+from tests.call.media import FakeMedia, FakeRecorder
 from tests.support import seeded_ids
 
 STATES: tuple[State, ...] = get_args(State)
@@ -41,17 +41,17 @@ def a_call(ids: Ids) -> Call:
     leg = Leg(session, Audio(media, "192.0.2.2", 1), flow=Flow("udp", ("", 1), ("", 2)), label="users")
     record = CallRecord("1", "a", "b", "users", 0.0)
     settings = CallSettings(Timers(), "INVITE", "pbx", PASS, DEFAULT_FORMATS)
-    return Call(leg, record, settings, media, ids, None)
+    return Call(leg, record, Shared(settings, media, ids, FakeRecorder(media)), None)
 
 
 @pytest.mark.parametrize(("state", "what"), list(product(STATES, INPUTS)))
 def test_cell(state: State, what: Input, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[Action] = []
-    for action in module._ACTIONS:
-        monkeypatch.setitem(module._ACTIONS, action, lambda *_, action=action: done.append(action))
+    for action in module.ACTIONS:
+        monkeypatch.setitem(module.ACTIONS, action, lambda *_, action=action: done.append(action))
     call = a_call(seeded_ids(1))
     call.state = state
-    call._happen(what, call.caller, None, 0.0)
+    call.happen(what, call.caller, None, 0.0)
     cell = TABLE.get((state, what))
     if cell is None:
         assert ABSENT[what]
@@ -61,7 +61,7 @@ def test_cell(state: State, what: Input, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_every_action_is_carried_out_by_something() -> None:
-    assert set(module._ACTIONS) == set(get_args(Action)) == {action for action, _ in TABLE.values()}
+    assert set(module.ACTIONS) == set(get_args(Action)) == {action for action, _ in TABLE.values()}
 
 
 def test_every_state_is_left_but_the_last() -> None:

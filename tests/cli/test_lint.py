@@ -33,7 +33,8 @@ def test_a_warning_is_printed_and_is_no_failure() -> None:
     assert result.exit_code == 0
     assert result.stdout == (
         "shadowed.yaml:2:46: warning: this rule is never reached: rules above it take all its calls "
-        "(shadowed.yaml:2:25) (for example a call to 600 from 1000 in the chain a) [shadowed-rule]\n"
+        "(shadowed.yaml:2:25) (for example a call to 600 from 1000 in the chain a) [shadowed-rule]: "
+        "move it above them, or take it out\n"
     )
     assert run("lint", "shadowed.yaml", "--strict").exit_code == 1
     assert run("check", "shadowed.yaml").exit_code == 0

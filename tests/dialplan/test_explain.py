@@ -21,6 +21,7 @@ from pbx.dialplan.decisions import (
     Echo,
     Goto,
     Hangup,
+    Include,
     Menu,
     Play,
     Queue,
@@ -62,6 +63,8 @@ WORDS: list[tuple[Decision, str, dict[str, Any]]] = [
             "ring": 20,
             "mode": "parallel",
             "on": {"busy": as_json(Goto("b")), "failed": as_json(Hangup())},
+            "rings": [],
+            "stop": [],
             "reason": "",
         },
     ),
@@ -74,14 +77,60 @@ WORDS: list[tuple[Decision, str, dict[str, Any]]] = [
             "ring": None,
             "mode": "in-turn",
             "on": {},
+            "rings": [],
+            "stop": [],
             "reason": "",
         },
     ),
-    (Queue("support"), "queue support", {"kind": "queue", "name": "support", "on": {}, "reason": ""}),
-    (Play("hi", True), "play hi early", {"kind": "play", "name": "hi", "early": True, "reason": ""}),
-    (Menu("main"), "menu main", {"kind": "menu", "name": "main", "reason": ""}),
+    (
+        Dial(["user/1001", "user/1002"], mode="in-turn", rings=(5, None), stop={"busy", 603}),
+        "dial user/1001 for 5 s, then user/1002, stopping at 603, busy",
+        {
+            "kind": "dial",
+            "targets": ["user/1001", "user/1002"],
+            "ring": None,
+            "mode": "in-turn",
+            "on": {},
+            "rings": [5, None],
+            "stop": ["603", "busy"],
+            "reason": "",
+        },
+    ),
+    (
+        Queue("support", {"timeout": Hangup()}, priority=2),
+        "queue support with priority 2; on timeout hangup",
+        {
+            "kind": "queue",
+            "name": "support",
+            "priority": 2,
+            "on": {"timeout": as_json(Hangup())},
+            "reason": "",
+        },
+    ),
+    (
+        Play(["hi", "there"], True, times=2),
+        "play hi, there early, 2 times",
+        {"kind": "play", "sounds": ["hi", "there"], "early": True, "times": 2, "reason": ""},
+    ),
+    (
+        Menu("main", ("welcome",), attempt=2),
+        "menu main, asked 2 times",
+        {
+            "kind": "menu",
+            "name": "main",
+            "prompt": ["welcome"],
+            "max_digits": 1,
+            "attempt": 2,
+            "reason": "",
+        },
+    ),
+    (Include("b"), "include b", {"kind": "include", "chain": "b", "reason": ""}),
     (Voicemail("1"), "voicemail 1", {"kind": "voicemail", "mailbox": "1", "reason": ""}),
-    (Conference("8"), "conference 8", {"kind": "conference", "room": "8", "reason": ""}),
+    (
+        Conference("8", muted=True, announce=("hi",)),
+        "conference 8 muted",
+        {"kind": "conference", "room": "8", "muted": True, "announce": ["hi"], "reason": ""},
+    ),
     (Echo(), "echo", {"kind": "echo", "reason": ""}),
     (
         Redirect(("sip:a@b", "sip:c@d")),
@@ -215,6 +264,9 @@ def test_the_schema_names_every_handler_and_every_reference_is_there() -> None:
     steps = {name for each in definitions["step"]["anyOf"] for name in each.get("required", ())}
     assert steps == set(registry())
     endings = {name for each in definitions["rule"]["anyOf"] for name in each["required"]}
-    assert endings == {"dial", "echo", "goto", "hangup", "redirect", "reject"}
+    assert endings == {
+        *("conference", "dial", "echo", "forward", "goto", "hangup"),
+        *("menu", "play", "queue", "redirect", "reject"),
+    }
     assert "$comment" not in str(schema)
     assert definitions["dial"]["properties"]["on"]["additionalProperties"] == {"$ref": "#/$defs/ending"}

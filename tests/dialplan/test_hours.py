@@ -1,6 +1,7 @@
 """Calendars against a slow oracle that walks every minute, changes of the clock, and each mistake."""
 
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -18,7 +19,7 @@ AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 def calendar(text: str, zone: ZoneInfo = AMSTERDAM) -> Calendar:
     document = loads(f"calendars:\n  office: {text}\n", "d.yaml")
     found: list[object] = []
-    calendars = compile_calendars(document.value["calendars"], document, zone, found)  # type: ignore[arg-type]  # only read
+    calendars = compile_calendars(document.value["calendars"], document, zone, found, lambda _: Path())  # type: ignore[arg-type]  # only read
     assert found == []
     return calendars["office"]
 

@@ -123,6 +123,8 @@ chains: {a: [echo], b: [echo]}
     d.yaml:2:21: warning: no entry and no goto leads to the chain b [unused-chain]
 chains: {a: [echo]}⏎lists: {bad: [1]}
     d.yaml:3:9: warning: no handler asks the list bad [unused-list]
+chains: {a: [echo]}⏎queues: {q: {agents: ["1001"]}}
+    d.yaml:3:10: warning: no handler asks the queue q [unused-queue]: lead calls to it with queue, or
 chains: {a: [echo]}⏎calendars: {c: {open: {mon: "09:00-10:00"}}}
     d.yaml:3:13: warning: no handler asks the calendar c [unused-calendar]
 HOURS⏎calendars: {c: {closed: 2026-12-24}}

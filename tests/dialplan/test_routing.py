@@ -215,17 +215,17 @@ MISTAKES = r"""
 {too: 1, echo: {}}
     d.yaml:5:12: unknown key 'too' (did you mean to?)
 {to: 1}
-    d.yaml:5:11: nothing says what to do with the call, expected one of dial, echo
+    d.yaml:5:11: nothing says what to do with the call, expected one of conference, dial, echo
 {to: 1, dail: user}
     d.yaml:5:19: found 'dail', which is no ending (did you mean dial?)
 {to: 1, frm: 2}
     d.yaml:5:19: found 'frm', which is no ending (did you mean from?)
 {to: 1, zzzz: 2}
-    d.yaml:5:19: found 'zzzz', which is no ending, expected one of dial, echo
-{to: 1, conference: x}
-    d.yaml:5:19: conference is not available yet, expected one of dial
+    d.yaml:5:19: found 'zzzz', which is no ending, expected one of conference, dial, echo
+{to: 1, voicemail: x}
+    d.yaml:5:19: voicemail is not available yet, expected one of conference, dial
 {to: 1, queue: x}
-    d.yaml:5:19: queue is not available yet
+    d.yaml:5:26: there is no queue 'x'
 {to: 1, set: {caller_name: x}}
     d.yaml:5:19: set does not end a call
 {to: 1, routing: []}
@@ -315,7 +315,7 @@ MISTAKES = r"""
 {to: 1, dial: user, targets: user}
     targets is said twice, as the value of dial and beside it
 {to: 1, dial: user, mode: inturn}
-    found 'inturn', expected parallel or in-turn (did you mean in-turn?)
+    found 'inturn', expected parallel, in-turn, failover, least-used or weighted (did you mean in-turn?)
 {to: 1, dial: user, on: {bussy: hangup}}
     d.yaml:5:36: found 'bussy', expected busy, no-answer
 {to: 1, dial: user, on: {busy: {gto: x}}}
@@ -325,7 +325,7 @@ MISTAKES = r"""
 {to: 1, dial: user, on: [busy]}
     d.yaml:5:35: found a list, expected a mapping
 echo
-    d.yaml:5:11: expected a rule: a mapping with to or from, and one of dial
+    d.yaml:5:11: expected a rule: a mapping with to or from, and one of conference, dial
 """
 
 

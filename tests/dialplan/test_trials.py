@@ -155,6 +155,7 @@ def test_a_failure_shows_the_way() -> None:
     (trial,) = trials(f"{{name: x, call: {{{IN}}}, outcomes: {{user/1001: busy}}, expect: {{reject: 480}}}}")
     text = trial.path(compile_dialplan(loads(OFFICE, "d.yaml"), KNOWN))
     assert "inbound: 2 hours    d.yaml:8:7" in text
+    assert "after    busy\nsecond: 1 dial    d.yaml:16:7\n" in text
     assert "then     dial user/1002, then user/1003" in text
 
 

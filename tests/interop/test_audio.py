@@ -9,7 +9,9 @@ from pbx.cli.interop.audio import (
     RATE,
     TONES,
     Samples,
+    decode_alaw,
     decode_ulaw,
+    encode_alaw,
     encode_ulaw,
     faults,
     find,
@@ -134,3 +136,23 @@ def test_purity_of_g711_and_of_silence() -> None:
     assert purity_db(decode_ulaw(encode_ulaw(sine(440, SECOND))), [440]) == pytest.approx(37, abs=2)
     assert purity_db(np.zeros(0), [440]) == float("-inf")
     assert purity_db(np.zeros(SECOND), [440]) < 0
+
+
+def test_every_alaw_code_survives_decoding_and_encoding() -> None:
+    assert encode_alaw(decode_alaw(bytes(range(256)))) == bytes(range(256))
+
+
+@pytest.mark.parametrize(
+    ("code", "value"),
+    [(0xD5, 1), (0x55, -1), (0xD4, 3), (0xAA, 4032), (0x2A, -4032), (0xC5, 33), (0x80, 688)],
+)
+def test_codes_of_table_1a_of_g711(code: int, value: int) -> None:
+    assert decode_alaw(bytes([code]))[0] * 4096 == value
+
+
+@given(st.lists(st.floats(-1.5, 1.5), min_size=1, max_size=50))
+def test_alaw_is_as_exact_as_a_step_of_its_segment(values: list[float]) -> None:
+    sound = np.array(values)
+    clipped = np.clip(sound, -4032 / 4096, 4032 / 4096)
+    error = np.abs(decode_alaw(encode_alaw(sound)) - clipped)
+    assert np.all(error <= np.abs(clipped) / 30 + 2 / 4096)

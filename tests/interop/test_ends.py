@@ -87,6 +87,38 @@ def test_an_end_without_a_remote_is_silent_and_with_one_speaks(end: AudioEnd) ->
 
 
 @pytest.mark.network
+def test_keys_are_pressed_instead_of_the_tone() -> None:
+    """RFC 4733 §2.5.1: one timestamp for a press, durations that grow, the end three times."""
+    listener, control = bind_pair("127.0.0.1")
+    end = AudioEnd.open("alice", 440, keys="1#", keys_at=3)
+    with listener, control:
+        listener.settimeout(5)
+        end.remote = listener.getsockname()
+        for _ in range(3 + 11 + 11 + 1):
+            end.speak()
+        count = 3 + 2 * (4 + 3 + 6) + 1
+        heard = [read_packet(listener.recv(2048), 0.0, PEER) for _ in range(count)]
+    stream = [packet for packet in heard if packet is not None]
+    assert [packet.sequence for packet in stream] == [
+        (stream[0].sequence + number) & 0xFFFF for number in range(count)
+    ]
+    events = [packet for packet in stream if packet.payload_type == 101]
+    assert [packet.payload[0] for packet in events] == [1] * 7 + [11] * 7
+    assert [packet.payload[1] for packet in events] == ([10] * 4 + [0x80 | 10] * 3) * 2
+    assert [int.from_bytes(packet.payload[2:]) for packet in events] == [
+        160,
+        320,
+        480,
+        640,
+        800,
+        800,
+        800,
+    ] * 2
+    assert len({packet.timestamp for packet in events}) == 2
+    end.close()
+
+
+@pytest.mark.network
 def test_two_ends_that_talk_to_each_other_hear_each_other() -> None:
     alice, bob = AudioEnd.open("alice", 440), AudioEnd.open("bob", 540)
     alice.remote, bob.remote = ("127.0.0.1", bob.port), ("127.0.0.1", alice.port)

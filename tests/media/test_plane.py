@@ -222,6 +222,26 @@ def test_a_pipe_that_is_full_delays_commands_and_loses_none() -> None:
         os.close(waiting)
 
 
+def test_commands_that_are_held_go_together() -> None:
+    """What one message leads to is one write, and one wake-up of the loop."""
+    waiting = os.eventfd(0)
+    thread = MediaThread(0, layout.share(1), waiting, relay=True, times=(0, 0, 0))
+    reader = int(thread.tables.control[layout.COMMAND_PIPE])
+    try:
+        thread.held = True
+        for number in range(3):
+            thread.post(command(layout.CONFIGURE, number, 0))
+        with pytest.raises(BlockingIOError):
+            os.read(reader, layout.COMMAND_BYTES)
+        thread.held = False
+        thread.flush()
+        data = os.read(reader, layout.COMMANDS * layout.COMMAND_BYTES)
+        assert np.frombuffer(data, layout.COMMAND)["row"].tolist() == [0, 1, 2]
+    finally:
+        thread.stop(1.0)
+        os.close(waiting)
+
+
 def test_events_that_nobody_takes_do_not_stop_anything(plane: MediaPlane, phones: Phones) -> None:
     alice = phones.new()
     leg = leg_for(plane, alice)

@@ -215,13 +215,22 @@ class Edge:
     """An endpoint with its fakes around it."""
 
     def __init__(
-        self, *, max_connections: int = 10, routes: Routes | None = None, attach: bool = True
+        self,
+        *,
+        max_connections: int = 10,
+        max_per_source: int = 10,
+        routes: Routes | None = None,
+        attach: bool = True,
     ) -> None:
         self.reactor: Any = MemoryReactorClock()  # type: ignore[no-untyped-call]  # Twisted left it untyped
         self.core = FakeCore()
         self.bound: list[FakeBound] = []
         self.endpoint = Endpoint(
-            self.reactor, routes or FixedRoutes({}), max_connections, bound=cast("Any", self._bind)
+            self.reactor,
+            routes or FixedRoutes({}),
+            max_connections,
+            max_per_source,
+            bound=cast("Any", self._bind),
         )
         if attach:
             self.endpoint.attach(self.core)
@@ -247,7 +256,8 @@ class Edge:
     def accept(self, peer: Address, *, listener: int = 0, stalled: bool = False) -> FakeStream | None:
         """A peer connects; None when it is turned away."""
         factory = self.reactor.adoptedPorts[listener][2]
-        protocol = factory.buildProtocol(None)
+        kind = IPv6Address if ":" in peer[0] else IPv4Address
+        protocol = factory.buildProtocol(kind("TCP", *peer))
         return None if protocol is None else FakeStream(self.reactor, peer, stalled=stalled).connect(protocol)
 
     def opened(self, peer: Address) -> FakeStream:

@@ -135,6 +135,7 @@ class TestConnecting:
         edge.turn()
         assert edge.core.failed == [TO_PEER]
         assert edge.complete().sent == b"x" * MAX_WAITING
+        assert edge.endpoint.reached == {"waiting-messages": 1}
 
     def test_half_open_connections_count(self) -> None:
         edge = Edge(max_connections=2)
@@ -147,6 +148,7 @@ class TestConnecting:
         edge.turn()
         assert edge.core.failed == [other]
         assert len(edge.reactor.tcpClients) == 1
+        assert edge.endpoint.reached == {"connections": 2}
         # The one that was under way is admitted, as its place was kept.
         assert edge.complete().sent == b"REQUEST"
         assert edge.endpoint.connections == 2
@@ -158,6 +160,42 @@ class TestConnecting:
         assert edge.accept(("192.0.2.9", 40001)) is None
         stream.lose()
         assert edge.accept(("192.0.2.9", 40002)) is not None
+
+    @pytest.mark.parametrize(
+        ("same", "other"),
+        [
+            (["192.0.2.9", "192.0.2.9", "192.0.2.9"], "192.0.2.10"),
+            (["2001:db8:0:1::9", "2001:db8:0:1::a", "2001:db8:0:1:ffff::"], "2001:db8:0:2::9"),
+        ],
+    )
+    def test_one_source_has_a_share_of_the_connections(self, same: list[str], other: str) -> None:
+        """A host on IPv6 has a /64 of addresses to itself."""
+        edge = Edge(max_per_source=2)
+        edge.listen("tcp")
+        first = edge.opened((same[0], 40000))
+        edge.opened((same[1], 40001))
+        assert edge.accept((same[2], 40002)) is None
+        assert edge.endpoint.reached == {"connections-per-source": 1}
+        assert edge.accept((other, 40003)) is not None
+        first.lose()
+        assert edge.accept((same[2], 40004)) is not None
+
+    def test_connections_of_ours_are_not_the_peers(self) -> None:
+        edge = Edge(max_per_source=1)
+        edge.listen("tcp")
+        edge.send(TO_PEER)
+        edge.complete()
+        stream = edge.accept((PEER[0], 40000))
+        assert stream is not None
+        stream.lose()
+        assert edge.accept((PEER[0], 40001)) is not None
+
+    def test_what_is_kept_of_unfinished_messages_is_known(self) -> None:
+        edge = Edge()
+        edge.listen("tcp")
+        edge.opened(("192.0.2.9", 40000)).receive(message("one")[:50])
+        edge.opened(("192.0.2.9", 40001)).receive(message("two") + message("three")[:30])
+        assert edge.endpoint.unparsed_octets == 80
 
     def test_without_a_core_nobody_is_let_in(self) -> None:
         edge = Edge(attach=False)

@@ -107,6 +107,7 @@ class TestTimeouts:
             stream.receive(bytes([octet]))
             edge.turn(1)
         assert "lost" in stream.ended
+        assert edge.endpoint.reached == {"slow-messages": 1}
 
     def test_one_that_begins_right_after_another_has_its_own_time(
         self, edge: Edge, stream: FakeStream
@@ -160,6 +161,7 @@ class TestSlowReaders:
             sent += 10_000
             assert sent < 2 * MAX_UNSENT_BYTES
         assert sent > MAX_UNSENT_BYTES
+        assert edge.endpoint.reached == {"unread-octets": 1}
         edge.turn()
         assert edge.core.failed == [flow]
         assert edge.core.closed == [flow]

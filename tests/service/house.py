@@ -1,26 +1,34 @@
 """A whole PBX in memory: the real switch, layer, registrar and dialplan; a fake network and media plane."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 from pbx.call.causes import PASS
-from pbx.call.plan import Plan
+from pbx.call.plan import Connect, Plan
+from pbx.call.record import CallRecord
 from pbx.call.settings import DEFAULT_FORMATS, CallSettings
+from pbx.dialplan.call import Call as RoutedCall
+from pbx.dialplan.call import Caller
 from pbx.dialplan.compiler import compile_dialplan
+from pbx.dialplan.decisions import Dial
 from pbx.dialplan.generation import decide_now
 from pbx.dialplan.scope import KnownNames
 from pbx.documents import loads
+from pbx.errors import OperatorError
 from pbx.ids import Ids
+from pbx.media.values import DigitHeard, Sound, SourceEnded
 from pbx.metrics.metrics import Metrics
 from pbx.net.addresses import is_literal
 from pbx.registrar.binding import RegistrarLimits
 from pbx.registrar.registrar import Registrar
 from pbx.service.admission import Admission, Trunk, User
 from pbx.service.counting import Counting
-from pbx.service.destinations import Addresses, Destinations
+from pbx.service.destinations import Addresses, Destinations, Dialled
 from pbx.service.network import OwnAddress
 from pbx.service.router import Router
 from pbx.service.screening import DIALOG_ALLOW, PRODUCT
@@ -31,7 +39,8 @@ from pbx.sip.flow import Address, Flow, Transport
 from pbx.sip.outputs import Transmit
 from pbx.sip.timers import Timers
 from pbx.sip.transactions import TransactionLayer
-from tests.call.media import FakeMedia
+from pbx.store.entries import Decided
+from tests.call.media import FakeMedia, FakeRecorder, a_sound
 
 DOMAIN = "pbx.example"
 OURS = ("192.0.2.1", 5060)
@@ -107,6 +116,7 @@ class House:
         self.listeners: dict[Address, Callable[[bytes, Flow], None]] = {}
         self._queue: list[Transmit] = []
         self.media = FakeMedia(ports)
+        self.recorder = FakeRecorder(self.media)
         ids = Ids(CountedBytes())
         users = {
             "1001": User("Alice", "+31201234501"),
@@ -139,13 +149,23 @@ class House:
             observer=Counting(self.metrics),
             wall_clock=lambda: datetime(2026, 11, 23, 10, 0, tzinfo=UTC),
             max_calls=max_calls,
+            recorder=self.recorder,
         )
         known = KnownNames(frozenset(users), frozenset(trunks))
         generation = compile_dialplan(loads(dialplan, "test.yaml"), known, 1, Path())
-        destinations = Destinations(DOMAIN, users, trunks, self.registrar, network, own, 30.0)
-        self.router = Router(generation, destinations, self._resolve)
+        destinations = self.destinations = Destinations(
+            DOMAIN, users, trunks, self.registrar, network, own, 30.0
+        )
+        self.router = Router(generation, destinations, self._resolve, self._sound, self.switch.live)
         self.asked: list[Output] = []
+        self.ended: list[tuple[CallRecord, int, Sequence[Decided]]] = []
         self.hold_decisions = False
+
+    def _sound(self, name: str) -> Sound:
+        """The sounds of these dialplans are called by the number of their only sample."""
+        if not name.isdigit():
+            raise OperatorError(f"there is no sound {name!r}")
+        return a_sound(int(name))
 
     async def _resolve(self, names: set[str]) -> Addresses:
         return {name: name for name in names}
@@ -176,12 +196,14 @@ class House:
                     self.asked.append(output)
                     if not self.hold_decisions:
                         self.decide(call, decide_now(self.router.route(call, routed, lambda: self.now)))
-                case OutcomeNeeded(call, outcome, status):
+                case OutcomeNeeded(call, outcome, status, digits):
                     self.asked.append(output)
-                    plan = decide_now(self.router.follow(call, outcome, status, lambda: self.now))
+                    if self.hold_decisions:
+                        continue
+                    plan = decide_now(self.router.follow(call, outcome, status, lambda: self.now, digits))
                     self.decide(call, plan)
                 case CallEnded(call):
-                    self.router.forget(call)
+                    self.ended.append((call.record, *self.router.forget(call)))
                 case BindingsChanged():
                     pass
         self._deliver()
@@ -196,6 +218,31 @@ class House:
             if listener is not None:
                 listener(output.data, output.flow)
 
+    def settings(self, **changes: Any) -> None:
+        """Calls from now on have other settings."""
+        self.switch.shared.settings = replace(self.switch.shared.settings, **changes)
+
+    def connect_to(self, user: str) -> Connect:
+        """A plan to ring a user, as a dialplan's decision would be carried out."""
+        call = RoutedCall("1", Caller("1001"), user, "users", datetime(2026, 11, 23, tzinfo=UTC), "1001")
+        return self.destinations.plan(Dial(f"user/{user}"), Dialled(call, 69, ()), {}, self.now)
+
+    # -- what the media plane says ---------------------------------------------------------------------------
+
+    def media_says(self, event: SourceEnded | DigitHeard) -> None:
+        self.carry_out(self.switch.media_happened(event, self.now))
+
+    def sounds_end(self) -> None:
+        """Every sound that does not loop is over."""
+        for source, playing in list(self.media.sources.items()):
+            if not playing.loops:
+                self.media_says(SourceEnded(source))
+
+    def press(self, rtp_port: int, digits: str) -> None:
+        """The phone at `rtp_port` sends these as telephone-events."""
+        for digit in digits:
+            self.media_says(DigitHeard(self.media.leg_to(rtp_port), digit, 160, inband=False))
+
     # -- what must be true in the end ------------------------------------------------------------------------
 
     def assert_nothing_left(self) -> None:
@@ -207,6 +254,12 @@ class House:
             "dialogs": len(self.switch.dialogs),
             "transactions": len(self.layer),
             "ports": len(self.media.rows),
-            "verdicts": len(self.router._verdicts),
+            "bridges": len(self.media.bridges),
+            "sources": len(self.media.sources),
+            "sinks": len(self.media.sinks),
+            "gains": len(self.media.gains),
+            "rooms": len(self.switch.shared.rooms.open),
+            "listeners": len(self.switch.shared.listeners.sources) + len(self.switch.shared.listeners.legs),
+            "verdicts": len(self.router._verdicts) + len(self.router._decided),
         }
         assert left == dict.fromkeys(left, 0)

@@ -196,6 +196,7 @@ class TestRefusals:
         house.assert_nothing_left()
 
     def test_nothing_in_common_is_488(self, house: House, alice: Phone, bob: Phone) -> None:
+        house.settings(transcode=False)
         call = alice.invite("1002")
         bob.answer_last(200, body=bob.sdp(formats=(9,)))
         assert alice.responses()[-1] == 488
@@ -402,6 +403,81 @@ class TestWithinTheCall:
         assert bob.methods() == ["INVITE", "ACK"]
         row = next(row for row in house.media.rows.values() if row.remote == remote)
         assert row.payload_map == types
+
+    def test_a_stream_that_is_switched_off_holds_the_other_side_and_comes_back(
+        self, house: House, alice: Phone, bob: Phone
+    ) -> None:
+        """RFC 3264 §8.2: port 0 is answered with port 0, the place is kept; §8.1: a port opens it again."""
+        call, _ = talking(alice, bob)
+        call.request("INVITE", body=alice.sdp(port=0, version=2))
+        hold = bob.requests("INVITE")[-1]
+        assert b"a=inactive" in hold.body
+        bob.answer(hold, 200, body=bob.sdp(direction="inactive", version=2))
+        assert alice.responses()[-1] == 200
+        assert b"m=audio 0 RTP/AVP" in alice.response().body
+        call.ack()
+        assert not any(row.receive or row.send for row in house.media.rows.values())
+        call.request("INVITE", body=alice.sdp(port=41800, version=3))
+        resume = bob.requests("INVITE")[-1]
+        assert b"a=sendrecv" in resume.body
+        bob.answer(resume, 200, body=bob.sdp(version=3))
+        assert alice.responses()[-1] == 200
+        assert b"a=sendrecv" in alice.response().body
+        assert b"m=audio 0" not in alice.response().body
+        call.ack()
+        assert all(row.receive and row.send for row in house.media.rows.values())
+        assert ("192.0.2.11", 41800) in [row.remote for row in house.media.rows.values()]
+
+    def test_a_hold_reaches_nobody_whose_stream_is_switched_off(
+        self, house: House, alice: Phone, bob: Phone
+    ) -> None:
+        call, answered = talking(alice, bob)
+        call.request("INVITE", body=alice.sdp(port=0, version=2))
+        bob.answer_last(200, body=bob.sdp(direction="inactive", version=2))
+        call.ack()
+        before = len(alice.requests("INVITE"))
+        answered.request("INVITE", body=bob.sdp(version=3))
+        assert bob.responses()[-1] == 200
+        assert b"a=inactive" in bob.response().body
+        answered.ack()
+        assert len(alice.requests("INVITE")) == before
+        call.request("INVITE", body=alice.sdp(version=3))
+        bob.answer_last(200, body=bob.sdp(version=4))
+        assert b"a=sendrecv" in alice.response().body
+        assert all(row.receive and row.send for row in house.media.rows.values())
+
+    def test_our_own_offer_opens_what_was_switched_off(self, house: House, alice: Phone, bob: Phone) -> None:
+        call, _ = talking(alice, bob)
+        call.request("INVITE", body=alice.sdp(port=0, version=2))
+        bob.answer_last(200, body=bob.sdp(direction="inactive", version=2))
+        call.ack()
+        call.request("INVITE")
+        offered = alice.response().body
+        assert b"m=audio 0" not in offered
+        assert offered.count(b"m=") == 1
+        call.ack(body=alice.sdp(version=3))
+        rows = {row.remote: row for row in house.media.rows.values()}
+        assert rows["192.0.2.11", 41000].payload_map
+
+    def test_a_stream_that_is_refused_when_asked_about_a_hold_is_off(
+        self, house: House, alice: Phone, bob: Phone
+    ) -> None:
+        call, _ = talking(alice, bob)
+        call.request("INVITE", body=alice.sdp(direction="sendonly", version=2))
+        bob.answer_last(200, body=bob.sdp(port=0, version=2))
+        assert alice.responses()[-1] == 200
+        assert b"a=inactive" in alice.response().body
+        call.ack()
+        assert not any(row.receive or row.send for row in house.media.rows.values())
+
+    def test_an_echo_can_be_switched_off_and_on(self, house: House, alice: Phone) -> None:
+        call = alice.invite("600")
+        call.ack()
+        for port, said in ((0, b"m=audio 0"), (41000, b"a=sendrecv")):
+            call.request("INVITE", body=alice.sdp(port=port, version=2))
+            assert alice.responses()[-1] == 200
+            assert said in alice.response().body
+            call.ack()
 
     @pytest.mark.parametrize("formats", [(9,), (101,)])
     def test_without_the_other_sides_codec_it_is_488_and_the_call_goes_on(
@@ -644,3 +720,76 @@ def test_a_large_invite_goes_by_tcp_and_falls_back_to_udp() -> None:
     assert isinstance(bob.heard[-1].message, Request)
     bob.answer_last(200, body=bob.sdp())
     assert alice.responses()[-1] == 200
+
+
+class TestHunting:
+    """One target after another, each with its ring time, until one answers or says stop."""
+
+    @pytest.fixture
+    def carol(self, house: House) -> Phone:
+        phone = Phone(house, "1003", "192.0.2.13", rtp_port=43000)
+        phone.register()
+        return phone
+
+    def hunt(self, house: House, alice: Phone, *stop: int | str) -> Dialogue:
+        house.hold_decisions = True
+        call = alice.invite("650")
+        (ours,) = house.switch.calls.values()
+        first, second = house.connect_to("1002"), house.connect_to("1003")
+        house.hold_decisions = False
+        house.decide(
+            ours,
+            replace(first, groups=[*first.groups, *second.groups], rings_s=[5, 7], stop=frozenset(stop)),
+        )
+        return call
+
+    def test_each_has_its_ring_time(self, house: House, alice: Phone, bob: Phone, carol: Phone) -> None:
+        call = self.hunt(house, alice)
+        bob.answer_last(180)
+        house.advance(4.9)
+        assert carol.methods() == []
+        house.advance(0.1)
+        bob.answer_last(200, "CANCEL")
+        bob.answer(bob.requests("INVITE")[-1], 487)
+        assert carol.methods() == ["INVITE"]
+        carol.answer_last(180)
+        house.advance(6.9)
+        assert alice.responses()[-1] == 180
+        house.advance(0.1)
+        carol.answer_last(200, "CANCEL")
+        carol.answer(carol.requests("INVITE")[-1], 487)
+        assert alice.responses()[-1] == 480
+        call.acknowledge_refusal()
+        house.assert_nothing_left()
+
+    @pytest.mark.parametrize("stop", [486, "busy"])
+    def test_a_stop_code_ends_it(
+        self, house: House, alice: Phone, bob: Phone, carol: Phone, stop: int | str
+    ) -> None:
+        call = self.hunt(house, alice, stop, 603)
+        bob.answer_last(486)
+        assert carol.methods() == []
+        assert alice.responses()[-1] == 486
+        call.acknowledge_refusal()
+        house.assert_nothing_left()
+
+    def test_another_code_does_not(self, house: House, alice: Phone, bob: Phone, carol: Phone) -> None:
+        call = self.hunt(house, alice, 486)
+        bob.answer_last(480)
+        carol.answer_last(200, body=carol.sdp())
+        assert alice.responses()[-1] == 200
+        call.ack()
+        call.bye()
+        carol.answer_last(200, "BYE")
+        house.assert_nothing_left()
+
+    def test_no_answer_can_stop_it_too(self, house: House, alice: Phone, bob: Phone, carol: Phone) -> None:
+        call = self.hunt(house, alice, "no-answer")
+        bob.answer_last(180)
+        house.advance(5)
+        assert carol.methods() == []
+        bob.answer_last(200, "CANCEL")
+        bob.answer(bob.requests("INVITE")[-1], 487)
+        assert alice.responses()[-1] == 480
+        call.acknowledge_refusal()
+        house.assert_nothing_left()

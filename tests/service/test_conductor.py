@@ -30,8 +30,15 @@ class Conducted(House):
         self.router._resolve = self._held
         self.late: list[Transmit] = []
         self.changes: list[BindingEvent] = []
+        self.held: list[bool] = []
         self.conductor = Conductor(
-            self.switch, self.router, self.metrics, lambda: self.now, self._send, self._changed
+            self.switch,
+            self.router,
+            self.metrics,
+            lambda: self.now,
+            self._send,
+            self._changed,
+            self.held.append,
         )
 
     def _held(self, names: set[str]) -> "Deferred[dict[str, str]]":
@@ -207,3 +214,21 @@ def test_lateness_is_measured(house: Conducted) -> None:
     text = house.metrics.render()[0].decode()
     line = next(line for line in text.splitlines() if "late" in line and "_sum" in line)
     assert float(line.split()[-1]) == 0.25
+
+
+def test_what_is_ordered_of_the_media_plane_is_let_go_whatever_happens(
+    house: Conducted, alice: Phone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Orders gather during a message and go when it is over, after a fault of our own too."""
+    alice.invite("600")
+    assert house.held[0] is True
+    assert house.held[-1] is False
+
+    def broken(*_: object) -> None:
+        assert house.held[-1] is True
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr(house.switch, "receive", broken)
+    alice.invite("600")
+    assert house.conductor.faults == 1
+    assert house.held[-1] is False

@@ -7,15 +7,19 @@ from typing import Any, cast
 
 import pytest
 
-from pbx.call.plan import Connect, Echo, Plan, Refuse
+from pbx.call.plan import Collect, Connect, Echo, Join, Plan, PlaySounds, Refuse, Wait
 from pbx.dialplan import decisions
 from pbx.dialplan.call import Call as RoutedCall
 from pbx.dialplan.compiler import compile_dialplan
 from pbx.dialplan.generation import Generation, Verdict, decide_now
+from pbx.dialplan.live import Facts
 from pbx.documents import loads
 from pbx.service.switch import RouteNeeded
+from tests.call.media import a_sound
 from tests.service.house import DIALPLAN, House
 from tests.service.phone import Phone
+
+ONE, TWO = a_sound(1), a_sound(2)
 
 
 @pytest.fixture
@@ -74,7 +78,7 @@ class Decided:
     def __init__(self, decision: decisions.Final) -> None:
         self._decision = decision
 
-    async def decide(self, call: RoutedCall) -> Verdict:
+    async def decide(self, call: RoutedCall, *, facts: Facts) -> Verdict:
         return Verdict(self._decision, (), call, self.number)
 
 
@@ -83,12 +87,8 @@ class Decided:
     [
         (decisions.Hangup(), Refuse(480)),
         (decisions.Reject(480, retry_after=30), Refuse(480, "", (("retry-after", "30"),))),
-        (decisions.Answer(), Refuse(501)),
         (decisions.Queue("support"), Refuse(501)),
-        (decisions.Play("hello"), Refuse(501)),
-        (decisions.Menu("main"), Refuse(501)),
         (decisions.Voicemail("1001"), Refuse(501)),
-        (decisions.Conference("1"), Refuse(501)),
     ],
 )
 def test_other_decisions(house: House, alice: Phone, decision: decisions.Final, plan: Refuse) -> None:
@@ -101,6 +101,43 @@ def test_other_decisions(house: House, alice: Phone, decision: decisions.Final, 
         plan.reason,
         tuple(plan.headers),
     )
+
+
+@pytest.mark.parametrize(
+    ("decision", "plan"),
+    [
+        (decisions.Answer(), Wait()),
+        (decisions.Play(("1", "2"), times=2), PlaySounds([ONE, TWO, ONE, TWO])),
+        (decisions.Play("1", early=True), PlaySounds([ONE], early=True)),
+        (
+            decisions.Menu("main", ("1",), 3, 4.0, 2.0, "*", barge=False, complete=frozenset({"9"})),
+            Collect([ONE], 3, 4.0, 2.0, "*", frozenset({"9"}), barge=False),
+        ),
+        (decisions.Conference("1"), Join("1", announce=[])),
+        (decisions.Conference("1", muted=True, announce=("2",)), Join("1", muted=True, announce=[TWO])),
+    ],
+)
+def test_what_we_do_ourselves(house: House, alice: Phone, decision: decisions.Final, plan: Plan) -> None:
+    needed = asked(house, alice, "600")
+    house.router._find_sound = {"1": ONE, "2": TWO}.__getitem__
+    house.router.generation = cast("Generation", Decided(decision))
+    assert route(house, needed) == plan
+
+
+def test_a_hunt(house: House, alice: Phone) -> None:
+    """Each target has its own ring time; those without a phone are left out with theirs."""
+    registered = Phone(house, "1003", "192.0.2.13")
+    registered.register()
+    needed = asked(house, alice, "600")
+    dial = decisions.Dial(
+        ["user/1001", "user/1002", "user/1003"], ring=9, mode="in-turn", rings=(5, 6, None), stop=(486,)
+    )
+    house.router.generation = cast("Generation", Decided(dial))
+    plan = route(house, needed)
+    assert isinstance(plan, Connect)
+    assert [group[0].label for group in plan.groups] == ["user/1001", "user/1003"]
+    assert list(plan.rings_s) == [5, 9]
+    assert plan.stop == frozenset({486})
 
 
 def test_only_names_are_resolved(house: House, alice: Phone) -> None:

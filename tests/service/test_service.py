@@ -180,7 +180,7 @@ async def test_a_new_dialplan_is_taken_and_a_bad_one_is_not(tmp_path: Path) -> N
             assert (await final(caller)).status == 486
             plan = tmp_path / "dialplan.yaml"
             plan.write_text(DIALPLAN.replace("486", "603"))
-            assert "is generation 2 now" in await ours.reload()
+            assert "is generation 2 now" in str(await ours.reload())
             caller.invite("601")
             assert (await final(caller)).status == 603
             plan.write_text(DIALPLAN.replace("reject", "rejct"))

@@ -4,7 +4,7 @@ import ipaddress
 from collections.abc import Mapping
 
 from pbx.errors import PeerError
-from pbx.media.values import LegId
+from pbx.media.values import LegAudio, LegId
 from pbx.sdp.formats import MAX_CLOCK_RATE
 from tests.call.media import FakeMedia
 
@@ -21,6 +21,7 @@ class StrictMedia(FakeMedia):
         send: bool,
         payload_map: Mapping[int, int],
         clock_rates: Mapping[int, int],
+        audio: LegAudio | None = None,
     ) -> None:
         host, port = remote
         address = ipaddress.ip_address(host)
@@ -40,4 +41,5 @@ class StrictMedia(FakeMedia):
             send=send,
             payload_map=payload_map,
             clock_rates=clock_rates,
+            audio=audio,
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pbx.cli.interop.clock import wait_until
+from pbx.cli.interop.ends import PCMU, Codec
 from pbx.cli.interop.scenario import sdp
 from pbx.cli.interop.trace import Traced, TraceReader
 from pbx.errors import OperatorError
@@ -43,6 +44,7 @@ class Phone:
     address: str
     port: int
     audio_port: int
+    codec: Codec = PCMU
     messages: list[Traced] = field(default_factory=list)
 
 
@@ -86,7 +88,7 @@ class Actor:
             "user": phone.user,
             "domain": phone.domain,
             "audio_port": str(phone.audio_port),
-            "sdp": sdp(phone.address, phone.audio_port),
+            "sdp": sdp(phone.address, phone.audio_port, phone.codec.payload_type, phone.codec.name),
             **keys,
         }
         for key, value in given.items():

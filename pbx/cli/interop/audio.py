@@ -64,6 +64,31 @@ def decode_ulaw(octets: bytes) -> Samples:
     return _decoded()[np.frombuffer(octets, dtype=np.uint8)]
 
 
+# Table 1a: a code is sign, three bits of segment, four of step; every even bit is inverted.
+_EVEN_BITS, _ALAW_FULL_SCALE = 0x55, 4096.0
+
+
+@cache
+def _decoded_alaw() -> Samples:
+    codes = np.arange(256, dtype=np.int32) ^ _EVEN_BITS
+    segments, steps = (codes >> 4) & 0x07, codes & 0x0F
+    low, high = 2 * steps + 1, (2 * steps + 33) << np.maximum(segments - 1, 0)
+    return np.where(segments == 0, low, high) / _ALAW_FULL_SCALE * np.where(codes & 0x80, 1, -1)
+
+
+def decode_alaw(octets: bytes) -> Samples:
+    """G.711 A-law octets as sound."""
+    return _decoded_alaw()[np.frombuffer(octets, dtype=np.uint8)]
+
+
+def encode_alaw(samples: Samples) -> bytes:
+    """Sound as G.711 A-law: for each sample the code that is nearest to it."""
+    values = _decoded_alaw()
+    order = np.argsort(values, kind="stable")
+    middles = (values[order][1:] + values[order][:-1]) / 2
+    return bytes(order[np.searchsorted(middles, samples)].astype(np.uint8))
+
+
 @cache
 def _window() -> Samples:
     return np.hanning(BLOCK + 1)[:BLOCK]

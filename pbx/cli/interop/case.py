@@ -17,12 +17,18 @@ CASE_FILE, CONFIG_FILE, DIALPLAN_FILE, COMMON = "case.yaml", "pbx.yaml", "dialpl
 
 
 class PhoneShape(Shape):
-    """Somebody SIPp plays: a user of the configuration, with the right password unless another is given."""
+    """Somebody SIPp plays: a user of the configuration, with the right password unless another is given.
+
+    `presses` are keys that it presses (RFC 4733), so many milliseconds after its sound has begun.
+    """
 
     user: Text
     password: Text | None = None
     transport: Literal["udp", "tcp"] = "udp"
     address: Literal["127.0.0.1", "::1"] = IPV4
+    codec: Literal["pcmu", "pcma"] = "pcmu"
+    presses: Text = Field("", pattern=r"^[0-9*#A-D]*$")
+    presses_after: Annotated[Whole, Field(ge=0, le=60_000)] = 1000
 
 
 class TurnShape(Shape):
@@ -38,8 +44,12 @@ class TurnShape(Shape):
 
 
 class EarsShape(Shape):
-    """Whose tones a phone hears: before the answer, after it, and while somebody holds the call."""
+    """Whose tones a phone hears: before the answer, after it, and while somebody holds the call.
 
+    With `changing` what it hears after the answer changes, and is not judged.
+    """
+
+    changing: Flag = False
     early: tuple[Text, ...] = ()
     answered: tuple[Text, ...] = ()
     held: tuple[Text, ...] = ()
@@ -64,6 +74,13 @@ Change = Annotated[tuple[Whole, Whole], BeforeValidator(_as_range)]
 """By how much a counter changes: `1`, or `[100, 300]` for what depends on the time things take."""
 
 
+class RecordingShape(Shape):
+    """Whose tones are in a recording from its beginning to its end: left and right, or in the only side."""
+
+    left: tuple[Text, ...] = ()
+    right: tuple[Text, ...] | None = None
+
+
 class CaseShape(Shape):
     """The file `case.yaml`."""
 
@@ -74,7 +91,9 @@ class CaseShape(Shape):
     phones: dict[Text, PhoneShape] = Field(min_length=1, max_length=len(TONES))
     steps: tuple[dict[Text, Turn], ...] = Field(min_length=1)
     step_seconds: Annotated[Whole, Field(ge=1, le=600)] = 20
+    sounds: dict[Text, Annotated[Whole, Field(ge=1, le=60)]] = Field(default_factory=dict)
     hears: dict[Text, EarsShape] | None = None
+    recordings: dict[Text, RecordingShape] = Field(default_factory=dict)
     counters: dict[Text, Change] = Field(default_factory=dict)
     registrations: Whole = 0
 
@@ -94,6 +113,11 @@ class Case:
     def has_audio(self) -> bool:
         """Whether somebody has to hear something."""
         return any(whom for ears in (self.shape.hears or {}).values() for _, whom in ears.phases())
+
+    @property
+    def tones(self) -> dict[str, int]:
+        """The frequency, in Hz, of each phone and each sound."""
+        return dict(zip((*self.shape.phones, *self.shape.sounds), TONES, strict=False))
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,11 +203,18 @@ class _Reader:
                 self._known(name, shape.phones, ("steps", number, name), "a phone")
                 place = ("steps", number, name, "scenario")
                 scenarios[turn.scenario] = self._scenario(turn.scenario, place)
+        tones = {**shape.phones, **shape.sounds}
         for name, ears in (shape.hears or {}).items():
             self._known(name, shape.phones, ("hears", name), "a phone")
             for phase, whom in ears.phases():
                 for number, other in enumerate(whom):
-                    self._known(other, shape.phones, ("hears", name, phase, number), "a phone")
+                    self._known(other, tones, ("hears", name, phase, number), "a phone or sound")
+        for name, recording in shape.recordings.items():
+            for side, whom in (("left", recording.left), ("right", recording.right or ())):
+                for number, other in enumerate(whom):
+                    self._known(other, tones, ("recordings", name, side, number), "a phone or sound")
+        if len(tones) > len(TONES):
+            self._say(("sounds",), f"there are tones for {len(TONES)} phones and sounds together")
         return scenarios
 
     def _scenario(self, name: str, place: tuple[str | int, ...]) -> str:

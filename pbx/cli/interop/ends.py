@@ -5,6 +5,7 @@ SIPp announces an end's port in its SDP; the end learns where to send from the S
 
 import socket
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from os import urandom
@@ -14,16 +15,43 @@ from typing import Self
 
 import numpy as np
 
-from pbx.cli.interop.audio import FRAME, LEVEL, RATE, Samples, decode_ulaw, encode_ulaw, sine
+from pbx.cli.interop.audio import (
+    FRAME,
+    LEVEL,
+    RATE,
+    Samples,
+    decode_alaw,
+    decode_ulaw,
+    encode_alaw,
+    encode_ulaw,
+    sine,
+)
 from pbx.cli.interop.clock import now
 from pbx.cli.interop.ports import IPV4, family_of
 
 _HEADER = struct.Struct("!BBHII")  # RFC 3550 §5.1
 _TICK = 0.02
-_VERSION, _PCMU = 0x80, 0
+_VERSION, _EVENTS = 0x80, 101
+_EVENT_FRAMES, _END_FRAMES, _PAUSE_FRAMES = 5, 3, 6
+_KEYS = "0123456789*#ABCD"
 # An end that was stopped by a busy machine catches up with at most this many frames at once.
 _CATCH_UP = 10
 _PORT_TRIES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """What a phone says and hears: its payload type, its name in an rtpmap, and the two ways."""
+
+    payload_type: int
+    name: str
+    encode: Callable[[Samples], bytes]
+    decode: Callable[[bytes], Samples]
+
+
+PCMU = Codec(0, "PCMU", encode_ulaw, decode_ulaw)
+PCMA = Codec(8, "PCMA", encode_alaw, decode_alaw)
+CODECS = {"pcmu": PCMU, "pcma": PCMA}
 
 
 @dataclass(slots=True)
@@ -75,7 +103,10 @@ def bind_pair(host: str) -> tuple[socket.socket, socket.socket]:
 
 @dataclass(slots=True)
 class AudioEnd:
-    """One end of a call's sound: it says one tone without a break, to `remote` once that is known."""
+    """One end of a call's sound: it says one tone without a break, to `remote` once that is known.
+
+    Instead of the tone it says `keys` as telephone-events (RFC 4733), from the frame number `keys_at` on.
+    """
 
     name: str
     frequency: float
@@ -89,17 +120,29 @@ class AudioEnd:
     ssrc: int = field(default_factory=lambda: int.from_bytes(urandom(4)))
     _sequence: int = field(default_factory=lambda: int.from_bytes(urandom(2)))
     _timestamp: int = field(default_factory=lambda: int.from_bytes(urandom(4)))
+    codec: Codec = PCMU
+    keys: str = ""
+    keys_at: int = 0
     _tone: bytes = b""
 
     @classmethod
-    def open(cls, name: str, frequency: float, host: str = IPV4) -> "AudioEnd":
+    def open(
+        cls,
+        name: str,
+        frequency: float,
+        host: str = IPV4,
+        *,
+        codec: Codec = PCMU,
+        keys: str = "",
+        keys_at: int = 0,
+    ) -> "AudioEnd":
         """An end on a port pair of its own; the tone has to be a multiple of 10 Hz."""
         rtp, rtcp = bind_pair(host)
         rtp.setblocking(False)
         rtcp.setblocking(False)
         # A tone of whole tens of Hz repeats after 100 ms, so a tenth of a second of it is all there is.
-        tone = encode_ulaw(sine(frequency, RATE // 10, level=LEVEL))
-        return cls(name, frequency, rtp, rtcp, _tone=tone)
+        tone = codec.encode(sine(frequency, RATE // 10, level=LEVEL))
+        return cls(name, frequency, rtp, rtcp, codec=codec, keys=keys, keys_at=keys_at, _tone=tone)
 
     @property
     def port(self) -> int:
@@ -116,14 +159,35 @@ class AudioEnd:
         remote = self.remote
         if remote is None:
             return
-        start = self.sent * FRAME % len(self._tone)
-        marker = 0x80 if self.sent == 0 else 0
-        header = _HEADER.pack(_VERSION, marker | _PCMU, self._sequence, self._timestamp, self.ssrc)
-        self._sequence = (self._sequence + 1) & 0xFFFF
+        events = self._events()
+        if events:
+            for marker, timestamp, payload in events:
+                self._send(marker | _EVENTS, timestamp, payload, remote)
+        else:
+            start = self.sent * FRAME % len(self._tone)
+            marker = 0x80 if self.sent == 0 else 0
+            payload = self._tone[start : start + FRAME]
+            self._send(marker | self.codec.payload_type, self._timestamp, payload, remote)
         self._timestamp = (self._timestamp + FRAME) & 0xFFFFFFFF
         self.sent += 1
+
+    def _events(self) -> list[tuple[int, int, bytes]]:
+        """The packets of a key that is held in this frame: marker, the press's timestamp, event (§2.3)."""
+        length = _EVENT_FRAMES + _PAUSE_FRAMES
+        pressed, frame = divmod(self.sent - self.keys_at, length)
+        if not 0 <= pressed < len(self.keys) or frame >= _EVENT_FRAMES:
+            return []
+        key = _KEYS.index(self.keys[pressed])
+        began = (self._timestamp - frame * FRAME) & 0xFFFFFFFF
+        last = frame == _EVENT_FRAMES - 1
+        event = struct.pack("!BBH", key, (0x80 if last else 0) | 10, (frame + 1) * FRAME)
+        return [(0x80 if frame == 0 else 0, began, event)] * (_END_FRAMES if last else 1)
+
+    def _send(self, second: int, timestamp: int, payload: bytes, remote: tuple[str, int]) -> None:
+        header = _HEADER.pack(_VERSION, second, self._sequence, timestamp, self.ssrc)
+        self._sequence = (self._sequence + 1) & 0xFFFF
         try:
-            self.rtp.sendto(header + self._tone[start : start + FRAME], remote)
+            self.rtp.sendto(header + payload, remote)
         except OSError:
             return  # the far port is gone (ICMP); what was not heard is found by the one who listens
 
@@ -190,7 +254,7 @@ class AudioThread:
                     end.speak()
 
 
-def sound_of(packets: list[Received]) -> Samples:
+def sound_of(packets: list[Received], codec: Codec = PCMU) -> Samples:
     """The sound in packets of one source, in the order of their timestamps; what is missing is silence."""
     if not packets:
         return np.zeros(0)
@@ -201,7 +265,7 @@ def sound_of(packets: list[Received]) -> Samples:
     # A timestamp that jumps must not make a huge array: past twice the packets' own length, nothing is kept.
     sound = np.zeros(min(size, 2 * FRAME * len(packets)))
     for offset, packet in zip(offsets, packets, strict=True):
-        piece = decode_ulaw(packet.payload)
+        piece = codec.decode(packet.payload)
         room = sound[offset - start : offset - start + len(piece)]
         room[:] = piece[: len(room)]
     return sound
@@ -213,7 +277,9 @@ def _difference(value: int, reference: int, bits: int) -> int:
     return ((value - reference + half) & ((1 << bits) - 1)) - half
 
 
-def stream_faults(packets: list[Received], seconds: float, announced: set[tuple[str, int]]) -> list[str]:
+def stream_faults(
+    packets: list[Received], seconds: float, announced: set[tuple[str, int]], codec: Codec = PCMU
+) -> list[str]:
     """What is wrong with a stream as such: source, type, loss, order, timestamps, synchronisation source.
 
     `seconds` is how long it was listened to; `announced` has the addresses in the SDP that the phone got.
@@ -222,8 +288,9 @@ def stream_faults(packets: list[Received], seconds: float, announced: set[tuple[
     sources = {packet.source for packet in packets}
     if sources - announced:
         wrong.append(f"sound came from {_names(sources)}, the SDP says {_names(announced)}")
-    if types := {packet.payload_type for packet in packets} - {_PCMU}:
-        wrong.append(f"payload types {sorted(types)} where only {_PCMU} was agreed")
+    agreed = codec.payload_type
+    if types := {packet.payload_type for packet in packets} - {agreed}:
+        wrong.append(f"payload types {sorted(types)} where only {agreed} was agreed")
     if len({packet.ssrc for packet in packets}) > 1:
         wrong.append(f"{len({packet.ssrc for packet in packets})} synchronisation sources in one stream")
     expected = int(seconds / _TICK)

@@ -11,13 +11,14 @@ from tempfile import mkdtemp
 from typing import Self
 
 from pbx.cli.interop.actors import Actor, Phone
-from pbx.cli.interop.audio import TONES, faults
+from pbx.cli.interop.audio import RATE, faults
 from pbx.cli.interop.case import Case, EarsShape, Suite
 from pbx.cli.interop.clock import now, pause, wait_until
-from pbx.cli.interop.ends import AudioEnd, AudioThread, sound_of, stream_faults
+from pbx.cli.interop.ends import CODECS, AudioEnd, AudioThread, sound_of, stream_faults
 from pbx.cli.interop.ports import IPV6, SipPort, has_ipv6
 from pbx.cli.interop.service import Numbers, Service, Snapshot, merged, tail
 from pbx.cli.interop.trace import Talk, Window, phases
+from pbx.cli.interop.waves import read_wav, write_tone
 from pbx.errors import OperatorError, PbxError
 
 # How long a finished case may take to be forgotten by the PBX: with the suite's short timers the last
@@ -172,6 +173,10 @@ class Runner:
             target = self._options.target
             return Service([f"udp:{target}", f"tcp:{target}"], self._options.metrics or None)
         config = merged(merged(self._suite.config, case.config), {"dialplan": str(case.dialplan)})
+        if case.shape.sounds:
+            config = merged(config, {"directories": {"sounds": str(self._sounds(case))}})
+        if case.shape.recordings:
+            config = merged(config, {"directories": {"recordings": str(self._recordings(case))}})
         if not self._options.relay:
             config = merged(config, {"media": {"relay": False}})
         key = json.dumps(config, sort_keys=True)
@@ -186,12 +191,32 @@ class Runner:
             self._services[key] = service
         return service
 
+    def _sounds(self, case: Case) -> Path:
+        """A directory with the sounds of a case: each a tone of its own."""
+        directory = self._directory / "sounds" / case.name
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, seconds in case.shape.sounds.items():
+            write_tone(directory / f"{name}.wav", case.tones[name], seconds)
+        return directory
+
+    def _recordings(self, case: Case) -> Path:
+        return self._directory / "recordings" / case.name
+
     def _phones(self, case: Case, held: ExitStack) -> tuple[dict[str, Phone], dict[str, AudioEnd]]:
         config = merged(self._suite.config, case.config)
         phones: dict[str, Phone] = {}
         ends: dict[str, AudioEnd] = {}
-        for (name, shape), frequency in zip(case.shape.phones.items(), TONES, strict=False):
-            end = ends[name] = held.enter_context(closing(AudioEnd.open(name, frequency, shape.address)))
+        for name, shape in case.shape.phones.items():
+            codec = CODECS[shape.codec]
+            opened = AudioEnd.open(
+                name,
+                case.tones[name],
+                shape.address,
+                codec=codec,
+                keys=shape.presses,
+                keys_at=shape.presses_after // 20,
+            )
+            end = ends[name] = held.enter_context(closing(opened))
             port = held.enter_context(closing(SipPort(shape.address, shape.transport)))
             phones[name] = Phone(
                 name,
@@ -202,6 +227,7 @@ class Runner:
                 shape.address,
                 port.number,
                 end.port,
+                codec,
             )
         return phones, ends
 
@@ -265,6 +291,8 @@ class Runner:
             found = phases(run.phones[name].messages, run.over_at)
             ears = hears.get(name, EarsShape())
             for phase, whom in ears.phases():
+                if phase == "answered" and ears.changing:
+                    continue
                 for window in found.get(phase, ()):
                     run.faults += [
                         f"{name}, {phase}: {text}" for text in self._listen(run, end, window, whom)
@@ -280,18 +308,18 @@ class Runner:
     def _listen(self, run: _Run, end: AudioEnd, window: Window, whom: tuple[str, ...]) -> list[str]:
         window = window.shrunk(_GUARD_SECONDS)
         packets = [packet for packet in end.received if window.start <= packet.at < window.end]
-        tones = {name: other.frequency for name, other in run.ends.items()}
+        tones = run.case.tones
         expected = {name: tones[name] for name in whom}
         absent = {name: frequency for name, frequency in tones.items() if name not in whom}
         wrong: list[str] = []
         if whom:
             if window.seconds < _LEAST_SECONDS:
                 return [f"lasted {window.seconds:.1f} s, too short to hear anything"]
-            wrong += stream_faults(packets, window.seconds, run.talks[end.name].announced)
+            wrong += stream_faults(packets, window.seconds, run.talks[end.name].announced, end.codec)
         ours = {other.ssrc for other in run.ends.values()}
         if ours & {packet.ssrc for packet in packets}:
             wrong.append("the synchronisation source of another phone came through")
-        return wrong + faults(sound_of(packets), expected, absent)
+        return wrong + faults(sound_of(packets, end.codec), expected, absent)
 
     def _judge_service(self, run: _Run, service: Service, before: Snapshot) -> None:
         if run.faults or service.http is None:
@@ -305,9 +333,30 @@ class Runner:
 
         if not wait_until(clean, LEFTOVER_SECONDS, 0.25):
             run.faults += [f"left behind after {LEFTOVER_SECONDS:g} s: {what}" for what in left]
+        self._judge_recordings(run)
         numbers = service.numbers()
         run.faults += counter_faults(shape.counters, before.numbers, numbers)
         run.faults += [f"the PBX's log says: {line}" for line in service.trouble(before.log_size)]
+
+    def _judge_recordings(self, run: _Run) -> None:
+        tones = run.case.tones
+        for pattern, shape in run.case.shape.recordings.items():
+            found = sorted(self._recordings(run.case).glob(pattern))
+            if len(found) != 1:
+                run.faults.append(f"there are {len(found)} recordings {pattern!r}, where one was expected")
+                continue
+            sides = [shape.left] if shape.right is None else [shape.left, shape.right]
+            heard = read_wav(found[0])
+            if len(heard) != len(sides):
+                run.faults.append(f"{found[0].name} has {len(heard)} sides, {len(sides)} were expected")
+                continue
+            for number, (sound, whom) in enumerate(zip(heard, sides, strict=True), 1):
+                guard = round(_GUARD_SECONDS * RATE)
+                expected = {name: tones[name] for name in whom}
+                absent = {name: tones[name] for name in tones if name not in whom}
+                wrong = faults(sound[guard:-guard], expected, absent)
+                run.faults += [f"{found[0].name}, side {number}: {text}" for text in wrong]
+            found[0].unlink()
 
     def _outcome(self, run: _Run, service: Service, seconds: float) -> Outcome:
         summary = run.case.shape.summary

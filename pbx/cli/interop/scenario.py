@@ -16,18 +16,19 @@ o=phone 1 1 IN IP{family} {address}
 s=-
 c=IN IP{family} {address}
 t=0 0
-m=audio {port} RTP/AVP 0 101
-a=rtpmap:0 PCMU/8000
+m=audio {port} RTP/AVP {codec} 101
+a=rtpmap:{codec} {name}/8000
 a=rtpmap:101 telephone-event/8000
 a=fmtp:101 0-15
 a=ptime:20
 a=sendrecv"""
 
 
-def sdp(address: str, port: int) -> str:
-    """A phone's audio: PCMU and telephone-events. The scenario ends the last line, or goes on after it."""
+def sdp(address: str, port: int, codec: int = 0, name: str = "PCMU") -> str:
+    """A phone's audio: a codec and telephone-events. The scenario ends the last line, or goes on after it."""
     family = 6 if ":" in address else 4
-    return _SDP.format(family=family, address=address, port=port).replace("\n", "\r\n")
+    text = _SDP.format(family=family, address=address, port=port, codec=codec, name=name)
+    return text.replace("\n", "\r\n")
 
 
 def find(name: str, places: Sequence[Path]) -> Path | None:

@@ -7,22 +7,7 @@ from pkgutil import iter_modules
 
 from pbx.dialplan.handler import Handler
 
-NOT_YET = frozenset(
-    {
-        "conference",
-        "forward",
-        "http",
-        "include",
-        "limit",
-        "menu",
-        "park",
-        "pickup",
-        "play",
-        "queue",
-        "record",
-        "voicemail",
-    }
-)
+NOT_YET = frozenset({"park", "pickup", "voicemail"})
 """Handlers that dialplans may come to use and this version does not have; a file with the name wins."""
 
 

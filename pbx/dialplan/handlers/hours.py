@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, WithJsonSchema
 
+from pbx.dialplan.calendars import state_now
 from pbx.dialplan.call import Call
 from pbx.dialplan.decisions import Continue, Decision, Rule
 from pbx.dialplan.handler import Ending, Handler
@@ -53,7 +54,7 @@ class HoursHandler(Handler):
     def decide(self, call: Call) -> Decision:
         """Ask the calendar."""
         assert self._calendar is not None
-        state = self._calendar.state(call.at)
+        state = state_now(self._calendar, call.at)
         key = "open" if state.open else "holiday" if state.holiday else "closed"
         ending = self._endings.get(key)
         if ending is None and key == "holiday":
@@ -67,6 +68,10 @@ class HoursHandler(Handler):
         assert self._calendar is not None
         local = call.at.astimezone(self._calendar.zone)
         return f"calendar {self._calendar.name}, {local:%a %Y-%m-%d %H:%M %Z}"
+
+    def endings(self) -> tuple[Ending, ...]:
+        """What may follow."""
+        return tuple(self._endings.values())
 
     def branches(self) -> tuple[tuple[str, Rule], ...]:
         """What may follow."""

@@ -1,0 +1,111 @@
+"""Who hears what in one call when it is more than two legs that hear each other."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pbx.call.media import Media
+from pbx.media.values import BridgeId, LegId, Member, SinkId, Sound, SourceId
+
+
+class Stage:
+    """The legs of a call, a source that they hear and a sink that hears them.
+
+    Two legs with neither hear each other by `Media.bridge`, which relays when it can; anything else is a
+    bridge of its own. `source` is what is playing, `sink` what listens, `deaf` the leg that hears nobody and
+    is heard by nobody while that plays; None: nothing, nobody.
+    """
+
+    __slots__ = ("_bridge", "_media", "deaf", "rows", "sink", "source")
+
+    def __init__(self, media: Media) -> None:
+        self._media = media
+        self._bridge: BridgeId | None = None
+        self.deaf: LegId | None = None
+        self.rows: tuple[LegId, ...] = ()
+        self.source: SourceId | None = None
+        self.sink: SinkId | None = None
+
+    def seat(self, *rows: LegId) -> None:
+        """These legs and no others hear each other, beside what is playing; who was there leaves."""
+        for row in self.rows:
+            if row not in rows:
+                self._media.leave(row)
+        self.rows = rows
+        self._settle()
+
+    def play(self, sounds: Sequence[Sound], *, loops: bool, deaf: LegId | None = None) -> SourceId:
+        """Let everybody hear these instead of what was playing; neither `deaf` nor who it talks to does."""
+        self._forget_source()
+        self.source = self._media.play(sounds, loops=loops)
+        self.deaf = deaf
+        self._settle()
+        return self.source
+
+    def silence(self) -> None:
+        """What is playing ends."""
+        if self.source is not None:
+            self._forget_source()
+            self._settle()
+
+    def listen(
+        self, kind: Literal["one", "mix", "stereo"], left: LegId | None, right: LegId | None
+    ) -> SinkId:
+        """Open a sink that hears everything that is said here."""
+        self.sink = self._media.open_sink(kind=kind, left=left, right=right)
+        self._settle()
+        return self.sink
+
+    def unlisten(self) -> None:
+        """The sink, which its owner has closed, is gone."""
+        self.sink = None
+        self._settle()
+
+    def clear(self) -> None:
+        """Nobody hears anybody here any more; the sink is its owner's to close, before."""
+        self._forget_source()
+        self.sink = None
+        for row in self.rows:
+            self._media.leave(row)
+        self.rows = ()
+        self._close_bridge()
+
+    def _forget_source(self) -> None:
+        source = self.source
+        if source is not None:
+            self._hush(None)
+            self.source = None
+            self._media.close_source(source)
+        self.deaf = None
+
+    def _settle(self) -> None:
+        if not self.rows:
+            self._close_bridge()
+            return
+        if self.source is None and self.sink is None and len(self.rows) == 2:
+            self._media.bridge(*self.rows)
+            self._close_bridge()
+            return
+        if self._bridge is None:
+            self._bridge = self._media.open_bridge()
+        members: tuple[Member | None, ...] = (*self.rows, self.source, self.sink)
+        for member in members:
+            if member is not None:
+                self._media.join(self._bridge, member)
+        self._hush(0.0)
+
+    def _hush(self, value: float | None) -> None:
+        """The leg that put the others on hold hears nothing, and is not heard beside their music."""
+        deaf, source, bridge = self.deaf, self.source, self._bridge
+        if deaf is None or bridge is None:
+            return
+        if source is not None:
+            self._media.gain(bridge, source, deaf, value)
+        for row in self.rows:
+            if row != deaf:
+                self._media.gain(bridge, deaf, row, value)
+                self._media.gain(bridge, row, deaf, value)
+
+    def _close_bridge(self) -> None:
+        bridge, self._bridge = self._bridge, None
+        if bridge is not None:
+            self._media.close_bridge(bridge)

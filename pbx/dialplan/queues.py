@@ -1,0 +1,158 @@
+"""`queues:` in a dialplan: who answers, in which order, what callers hear, and when they stop waiting."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, WithJsonSchema
+
+from pbx.call.causes import QueueOutcome
+from pbx.dialplan.one_or_many import OneOrMany
+from pbx.dialplan.scope import Build, Scope
+from pbx.dialplan.steps import compile_endings
+from pbx.dialplan.targets import parse_target
+from pbx.documents import Duration, Flag, Shape, Text, Whole, nearest, shown, validate
+from pbx.errors import Place
+
+Strategy = Literal[
+    "ring-all", "longest-idle", "round-robin", "fewest-calls", "random", "in-order", "skills", "sticky"
+]
+Condition = Literal["no-agents", "all-paused", "closed"]
+Level = Annotated[Whole, Field(ge=1, le=100)]
+_KEYS = tuple("0123456789*#")
+_TARGETS = ("user/", "trunk/", "sip:", "sips:")
+
+
+class AgentShape(Shape):
+    """An agent with more to say than who they are."""
+
+    agent: Text = Field(description="The target that is rung; a bare name is a user.")
+    skills: dict[str, Level] = Field(
+        default_factory=dict, description="What the agent can do, and how well: 1 to 100."
+    )
+    penalty: Whole = Field(0, ge=0, le=100, description="Agents with a lower penalty are asked first.")
+
+
+class AnnouncementShape(Shape):
+    """What those who wait are told from time to time."""
+
+    every: Duration = Field(60.0, ge=5, le=3600, description="How often the position and the wait are said.")
+    first: Duration = Field(30.0, ge=0, le=3600, description="After how long they are said first.")
+    position: Flag = Field(True, description="Whether the place in the queue is said.")
+    wait: Flag = Field(True, description="Whether the time that is left to wait is said.")
+    sounds: OneOrMany | None = Field(None, description="Sounds that are played in turn in between.")
+    sounds_every: Duration = Field(60.0, ge=5, le=3600, description="How often one of them is played.")
+
+
+class QueueShape(Shape):
+    """A queue."""
+
+    strategy: Strategy = Field("longest-idle", description="Which of the free agents is rung.")
+    agents: tuple[Text | AgentShape, ...] = Field(
+        min_length=1, description='Who answers: targets as in dial, and "1001" for a user.'
+    )
+    music: Text = Field("default", description="What callers hear while they wait.")
+    ring: Duration = Field(20.0, gt=0, le=300, description="How long each agent is rung.")
+    retry: Duration = Field(
+        5.0, ge=0, le=3600, description="How long an agent who did not answer is left alone."
+    )
+    max_no_answer: Whole = Field(
+        3, ge=0, le=100, description="After how many calls without an answer an agent is paused; 0: never."
+    )
+    max_wait: Duration | None = Field(None, gt=0, le=86_400, description="How long a caller waits at most.")
+    wrap_up: Duration = Field(0.0, ge=0, le=3600, description="How long an agent is left alone after a call.")
+    capacity: Whole = Field(100, ge=1, le=10_000, description="How many callers may wait.")
+    priority: Whole = Field(0, ge=-100, le=100, description="Added to that of each call.")
+    ageing: Duration = Field(
+        60.0, ge=0, le=86_400, description="How long a wait is worth one step of priority; 0s: no wait is."
+    )
+    weight: Whole = Field(
+        0, ge=0, le=100, description="An agent of several queues serves the heaviest that somebody waits in."
+    )
+    needs: dict[str, Level] = Field(
+        default_factory=dict, description="Skills that an agent needs for callers of this queue: {dutch: 50}."
+    )
+    relax_needs_after: Duration | None = Field(
+        None, gt=0, le=86_400, description="After how long any agent will do."
+    )
+    refuse_when: tuple[Condition, ...] = Field(
+        ("no-agents", "closed"), description="When nobody may join: no-agents, all-paused, closed."
+    )
+    leave_when: tuple[Condition, ...] = Field(
+        ("no-agents", "closed"), description="When those who wait are made to leave."
+    )
+    announcements: AnnouncementShape | None = Field(None, description="What those who wait are told.")
+    whisper: Text = Field("", description="A sound that the agent hears before the caller.")
+    leave: Text = Field("", description="A key with which a caller leaves the queue.")
+    direct: Flag = Field(
+        False, description="Whether a caller hears the agent's phone ring when one is free at once."
+    )
+    service_level: Duration = Field(
+        20.0, gt=0, le=3600, description="Answered within this long counts as served in time."
+    )
+    on: dict[QueueOutcome, Annotated[Any, WithJsonSchema({"$comment": "ending"})]] = Field(
+        default_factory=dict,
+        description="What follows when nobody came: timeout, closed, full, left, unavailable, failed.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class QueuePlan:
+    """A queue as the dialplan has it; `agents` are targets such as user/1001, in the order of the file."""
+
+    name: str
+    place: Place
+    shape: QueueShape
+    agents: tuple[str, ...]
+
+
+def compile_queues(build: Build, values: Any) -> dict[str, QueuePlan]:
+    """The queues of a dialplan by name; what is wrong with them is added to the problems."""
+    queues: dict[str, QueuePlan] = {}
+    for name, value in values.items() if isinstance(values, dict) else ():
+        path = ("queues", name)
+        shape = validate(QueueShape, value if value is not None else {}, build.document, build.problems, path)
+        place = build.document.key_place(path)
+        scope = Scope(build, "", path)
+        if shape is None:
+            shape = QueueShape.model_construct(agents=(), on={})
+            queues[name] = QueuePlan(name, place, shape, ())
+            continue
+        agents = tuple(
+            _agent(each if isinstance(each, str) else each.agent, index, scope)
+            for index, each in enumerate(shape.agents)
+        )
+        if shape.announcements is not None:
+            for index, sound in enumerate(shape.announcements.sounds or ()):
+                scope.check_sound(sound, "announcements", "sounds", index)
+        if shape.music != "default":
+            scope.check_sound(shape.music, "music")
+        if shape.whisper:
+            scope.check_sound(shape.whisper, "whisper")
+        if shape.leave and shape.leave not in _KEYS:
+            scope.problem(f"found {shown(shape.leave)}, expected one key of a telephone", "leave")
+        queues[name] = QueuePlan(name, place, shape, agents)
+    return queues
+
+
+def check_overflows(build: Build) -> None:
+    """Compile what follows when nobody came, once for every queue, so that its mistakes are found."""
+    for name, queue in build.queues.items():
+        compile_endings(queue.shape.on, Scope(build, "", ("queues", name)), "on", why=f"queue {name}")
+
+
+def _agent(text: str, index: int, scope: Scope) -> str:
+    target = text if text.startswith(_TARGETS) else f"user/{text}"
+    try:
+        parse_target(target)
+    except ValueError as error:
+        scope.problem(str(error), "agents", index)
+        return target
+    kind, _, rest = target.partition("/")
+    if kind == "user":
+        known = scope.build.known.users
+        if known is not None and rest not in known:
+            message = f"there is no user {rest!r} in the configuration"
+            scope.problem(message, "agents", index, suggestion=nearest(rest, known))
+    elif kind == "trunk":
+        scope.check_trunk(rest.partition("/")[0], "agents", index)
+    return target

@@ -1,0 +1,80 @@
+"""docs/bounds.md, row by row as far as the switch answers: what a stranger gets, and that it is counted."""
+
+import pytest
+
+from pbx.sip.flow import Flow
+from pbx.sip.limits import MAX_BODY, MAX_HEADER_LINES, MAX_HEADER_SECTION, MAX_MESSAGE
+from pbx.sip.message import Response, parse
+from tests.service.house import OURS, House
+
+PEER = ("192.0.2.77", 5060)
+UDP = Flow("udp", OURS, PEER)
+
+
+def options(*more: str, body: bytes = b"", number: int = 1, method: str = "OPTIONS") -> bytes:
+    lines = [
+        f"{method} sip:pbx.example SIP/2.0",
+        f"Via: SIP/2.0/UDP 192.0.2.77:5060;branch=z9hG4bK{number};rport",
+        "Max-Forwards: 70",
+        "From: <sip:x@192.0.2.77>;tag=1",
+        "To: <sip:pbx.example>",
+        f"Call-ID: {number}",
+        f"CSeq: 1 {method}",
+        *more,
+        f"Content-Length: {len(body)}",
+    ]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def answered(house: House, data: bytes, flow: Flow = UDP) -> tuple[int, str]:
+    house.sent.clear()
+    house.receive(data, flow)
+    (sent,) = house.sent
+    assert sent.flow == flow
+    response = parse(sent.data)
+    assert isinstance(response, Response)
+    return response.status, response.reason
+
+
+@pytest.mark.parametrize(
+    ("data", "answer", "bound"),
+    [
+        (options(*["X-Y: 1"] * MAX_HEADER_LINES), (513, "Too Many Header Lines"), "header-lines"),
+        (options("X-Y: " + "y" * MAX_HEADER_SECTION), (513, "Header Section Too Large"), "header-octets"),
+        (options(body=bytes(MAX_BODY + 1)), (413, "Request Entity Too Large"), "body-octets"),
+        (options(body=bytes(MAX_MESSAGE)), (513, "Message Too Large"), "message-octets"),
+    ],
+)
+def test_a_message_that_is_too_large_is_answered_and_counted(
+    data: bytes, answer: tuple[int, str], bound: str
+) -> None:
+    house = House()
+    assert answered(house, data) == answer
+    assert house.switch.reached == {bound: 1, "transactions": 0}
+    assert len(house.layer) == 0
+
+
+def test_an_ack_that_is_too_large_is_counted_and_not_answered() -> None:
+    house = House()
+    house.receive(options(*["X-Y: 1"] * MAX_HEADER_LINES, method="ACK"), UDP)
+    assert house.sent == []
+    assert house.switch.reached["header-lines"] == 1
+
+
+def test_transactions_past_the_bound_are_refused_and_counted() -> None:
+    house = House(max_transactions=3)
+    assert [answered(house, options(number=each))[0] for each in range(5)] == [200, 200, 200, 503, 503]
+    assert house.switch.reached == {"transactions": 2}
+    assert len(house.layer) == 3
+    house.assert_nothing_left()
+    assert answered(house, options(number=9))[0] == 200
+
+
+def test_calls_past_the_bound_are_refused_and_counted() -> None:
+    house = House(max_calls=0)
+    carrier = Flow("udp", OURS, ("198.51.100.7", 5060))
+    assert answered(house, options(method="INVITE"), carrier)[0] == 503
+    assert house.switch.reached["calls"] == 1
+    house.switch.draining = True
+    house.receive(options(method="INVITE", number=2), carrier)
+    assert house.switch.reached["calls"] == 1
