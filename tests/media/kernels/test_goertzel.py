@@ -29,8 +29,6 @@ def silence(samples: int) -> speech.Samples:
 def dialled(
     keys: str, ms: float, gap_ms: float, seed: int = 0, how: Mapping[str, float] | None = None
 ) -> speech.Samples:
-    keys: str, ms: float, gap_ms: float, seed: int = 0, how: Mapping[str, float] | None = None
-) -> speech.Samples:
     random = np.random.default_rng(seed)
     parts = [silence(int(random.integers(0, 300)))]
     for key in keys:
