@@ -28,6 +28,8 @@ import numpy as np
 
 from pbx.media import cache
 from pbx.media.plane import MediaPlane
+from pbx.media.srtp_sessions import SrtpSessions, function_addresses
+from pbx.sdp.crypto import KEY_OCTETS, OFFERED_SUITES, Security, Suite
 
 FRAME = 20_000
 OCTETS = 172
@@ -35,11 +37,23 @@ WARM_SECONDS = 1.0
 MAX_SECONDS = 60.0
 
 
+def srtp_security(suite: Suite) -> Security:
+    """What every leg of a run over SRTP uses; only its cost is of interest."""
+    key = bytes(range(KEY_OCTETS[suite]))
+    return Security(suite, key, key)
+
+
 def pin(number: int) -> None:
     """Keep this thread, and those it starts, on one core."""
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) > 1:
         os.sched_setaffinity(0, {cores[number % len(cores)]})
+
+
+def raise_descriptors() -> None:
+    """Allow as many sockets as this process may have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard if hard != resource.RLIM_INFINITY else soft, hard))
 
 
 def loops() -> tuple[Callable[..., Any], Callable[..., Any]]:
@@ -54,6 +68,7 @@ def loops() -> tuple[Callable[..., Any], Callable[..., Any]]:
         recv,
         send,
     )
+    from pbx.media.srtp import PROTECT, transform
 
     def generate(
         epoll: int,
@@ -65,6 +80,8 @@ def loops() -> tuple[Callable[..., Any], Callable[..., Any]]:
         words: Any,
         sequence: Any,
         room: Any,
+        sessions: Any,
+        functions: Any,
     ) -> Any:
         legs = descriptors.shape[0]
         sequence[:] = 0
@@ -84,7 +101,10 @@ def loops() -> tuple[Callable[..., Any], Callable[..., Any]]:
                 for octet in range(4):
                     packet[4 + octet] = (stamp >> (24 - 8 * octet)) & 0xFF
                     packet[8 + octet] = (((run << 16) + leg) >> (24 - 8 * octet)) & 0xFF
-                send(descriptors[leg], packet.ctypes.data, OCTETS, MSG_DONTWAIT)
+                size = OCTETS
+                if sessions[leg] != 0:
+                    size = transform(functions[PROTECT], sessions[leg], packet.ctypes.data, OCTETS)
+                send(descriptors[leg], packet.ctypes.data, size, MSG_DONTWAIT)
                 sent += 1
                 burst += 1
             count = epoll_wait(epoll, ready.ctypes.data, 256, 0 if burst else 1)
@@ -112,7 +132,10 @@ def loops() -> tuple[Callable[..., Any], Callable[..., Any]]:
 
 
 def phones(connection: Connection, calls: int, cache_root: str) -> None:
-    """The other process: two sockets a call, told by and by whom to send to and for how long."""
+    """The other process: two sockets a call, told by and by whom to send to and for how long.
+
+    An SRTP suite in front of that makes what follows SRTP (see `srtp_security`), "" makes it plain again.
+    """
     pin(1)
     cache.prepare(Path(cache_root))
     generate, _ = loops()
@@ -122,8 +145,11 @@ def phones(connection: Connection, calls: int, cache_root: str) -> None:
         phone.bind(("127.0.0.1", 0))
         epoll.register(phone.fileno(), select.EPOLLIN)
     descriptors = np.array([phone.fileno() for phone in sockets], np.int32)
-    packet = np.full(OCTETS, 0xD5, np.uint8)
+    packet = np.full(OCTETS + 16, 0xD5, np.uint8)
     packet[0], packet[1] = 0x80, 0
+    secure = SrtpSessions()
+    sessions = np.zeros(2 * calls, np.int64)
+    functions = np.array(function_addresses(), np.int64)
     scratch = (
         packet,
         np.zeros(1024, np.uint32),
@@ -133,11 +159,23 @@ def phones(connection: Connection, calls: int, cache_root: str) -> None:
     )
     connection.send([phone.getsockname() for phone in sockets])
     run = 0
-    while (ports := connection.recv()) is not None:
+    while (told := connection.recv()) is not None:
+        if isinstance(told, str):
+            suite = next((known for known in OFFERED_SUITES if known == told), None)
+            for number in range(2 * calls):
+                secure.change(number, None)
+                changed = secure.change(number, srtp_security(suite)) if suite else None
+                sessions[number] = 0 if changed is None else changed[1]
+            continue
+        ports = told
         run += 1
         for phone, port in zip(sockets, ports, strict=True):
             phone.connect(("127.0.0.1", port))
-        connection.send(generate(epoll.fileno(), descriptors, int(connection.recv() * 1e6), run, *scratch))
+        connection.send(
+            generate(
+                epoll.fileno(), descriptors, int(connection.recv() * 1e6), run, *scratch, sessions, functions
+            )
+        )
 
 
 def thread_seconds(thread: threading.Thread) -> float:
@@ -167,9 +205,14 @@ def measure(
 
 
 def through_plane(
-    connection: Connection, addresses: list[Any], seconds: float, cache_root: Path
+    connection: Connection,
+    addresses: list[Any],
+    seconds: float,
+    cache_root: Path,
+    suite: Suite | None = None,
 ) -> dict[str, float]:
-    """One measure of the media plane."""
+    """One measure of the media plane; with a `suite` both sides of every call are SRTP."""
+    connection.send(suite or "")
     calls = len(addresses) // 2
     plane = MediaPlane(ports=range(20000, 32000), pool=2 * calls, cache_directory=cache_root)
     plane.start()
@@ -177,6 +220,7 @@ def through_plane(
         legs = []
         for address in addresses:
             leg, port = plane.open()
+            plane.secure(leg, None if suite is None else srtp_security(suite))
             plane.configure(
                 leg, remote=address, receive=True, send=True, payload_map={0: 0}, clock_rates={0: 8000}
             )
@@ -191,6 +235,7 @@ def through_plane(
 
 def through_bare_loop(connection: Connection, addresses: list[Any], seconds: float) -> dict[str, float]:
     """One measure of the bare loop, on connected sockets."""
+    connection.send("")
     _, bare = loops()
     sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in addresses]
     epoll = select.epoll()
@@ -259,8 +304,7 @@ def main() -> int:
     options.add_argument("--json", action="store_true")
     chosen = options.parse_args()
     seconds = min(chosen.seconds, MAX_SECONDS)
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard if hard != resource.RLIM_INFINITY else soft, hard))
+    raise_descriptors()
     cache_root = cache.default_directory()
     pin(0)
     cache.prepare(cache_root)

@@ -28,6 +28,10 @@ class Ids:
         self._offset = end
         return self._block[start:end]
 
+    def octets(self, count: int) -> bytes:
+        """`count` random bytes, for keys."""
+        return bytes.fromhex(self.token(count))
+
     def tag(self) -> str:
         """A From or To tag, 64 random bits (RFC 3261 §19.3 asks for 32)."""
         return self.token(8)

@@ -11,15 +11,14 @@ first; when the manager does not answer, the call goes where `otherwise` says, e
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import ClassVar, get_args
+from typing import ClassVar
 
 from pydantic import Field
 
 from pbx import Call, Continue, Decision, Dial, Goto, Handler, Outcome
+from pbx.dialplan.decisions import OUTCOMES
 from pbx.documents import Duration, Text
 from pbx.errors import OperatorError
-
-OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 
 class Vip(Handler):

@@ -3,8 +3,8 @@
 import pbx
 
 NAMES = (
-    "Answer Call Caller Conference Continue Decision Defer Dial Echo Goto Handler Hangup Menu Outcome Play "
-    "Queue Redirect Reject TrunkTarget UriTarget UserTarget Voicemail"
+    "Answer Call Caller Conference Continue Decision Defer Dial DialOutcome Echo Goto Handler Hangup Include "
+    "Menu Outcome Play Queue Redirect Reject TrunkTarget UriTarget UserTarget Voicemail"
 )
 
 

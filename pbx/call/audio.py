@@ -9,7 +9,9 @@ from pbx.call.media import Media
 from pbx.errors import MisuseError
 from pbx.media.values import LegId, LegStatistics
 from pbx.sdp.address import UNSPECIFIED
+from pbx.sdp.crypto import LocalKeys, SrtpPolicy, is_rekeyed
 from pbx.sdp.description import Description, Origin
+from pbx.sdp.description import Media as Stream
 from pbx.sdp.direction import Direction
 from pbx.sdp.disabled import all_refused, disables, reopened, switched_off
 from pbx.sdp.errors import NothingFits
@@ -38,7 +40,7 @@ class Audio:
     `sent` and `received` are the descriptions in force and `agreed` what they come to; all three are None
     until an offer has met its answer. An offer that is still open is `proposed`: when it is refused, what was
     in force stays so (RFC 3264 §8). While the stream is switched off (`disabled`), `agreed` keeps its formats
-    and says that nothing flows.
+    and says that nothing flows. `keys` are the leg's SRTP policy and our keys (RFC 4568); None: no SRTP.
     """
 
     __slots__ = (
@@ -47,6 +49,7 @@ class Audio:
         "_origin",
         "address",
         "agreed",
+        "keys",
         "port",
         "proposed",
         "received",
@@ -55,10 +58,11 @@ class Audio:
         "statistics",
     )
 
-    def __init__(self, media: Media, address: str, session_id: int) -> None:
+    def __init__(self, media: Media, address: str, session_id: int, keys: LocalKeys | None = None) -> None:
         self._media = media
         self._origin = LocalOrigin(session_id, 1)
         self.address = address
+        self.keys = keys
         self.port = 0
         self.row: LegId | None = None
         self.statistics: LegStatistics | None = None
@@ -82,17 +86,23 @@ class Audio:
 
     def offer(self, formats: Sequence[Format]) -> bytes:
         """The body of an offer of our own."""
-        self.proposed = offer(formats, self._local(), self._origin)
+        self.proposed = offer(formats, self._local(), self._origin, keys=self.keys)
         return self.proposed.encode()
 
     def relay_offer(
-        self, received: Description, allowed: Sequence[str] | None, *, transcode: bool = False
+        self,
+        received: Description,
+        allowed: Sequence[str] | None,
+        offerer: "Audio",
+        *,
+        transcode: bool = False,
     ) -> bytes:
-        """The body of what this leg is offered when another leg offered `received`. Raises NothingFits.
+        """The body of what this leg is offered when `offerer`'s peer offered `received`.
 
-        With `transcode`, codecs that we can turn into one of the other leg's follow after them.
+        With `transcode`, codecs that we can turn into one of the other leg's follow after them. Raises
+        NothingFits, also for what the policy of `offerer` does not take.
         """
-        proposed = relay_offer(received, self._local(), self._origin, allowed)
+        proposed = relay_offer(received, self._local(), self._origin, allowed, self.keys, offerer.srtp)
         if transcode:
             (stream,) = proposed.media
             ours = added(stream.formats, allowed)
@@ -147,18 +157,28 @@ class Audio:
         """
         direction: Direction = "sendrecv" if far is None else bridged_direction(far)
         ptime = None if far is None else far.ptime
-        answered = answer(received, self._local(), self._origin, formats, direction, ptime)
+        self._follow_keys(received)
+        answered = answer(received, self._local(), self._origin, formats, direction, ptime, self.keys)
         self.agreed = self._reachable(agreed_as_answerer(received, answered))
         self.received = received
         self._settle(answered)
         return answered.encode()
+
+    def stream(self, description: Description) -> Stream | None:
+        """The stream of a peer's description that this leg takes, or None."""
+        return first_audio(description, self.srtp)
+
+    @property
+    def srtp(self) -> SrtpPolicy:
+        """What the leg does about SRTP."""
+        return "off" if self.keys is None else self.keys.policy
 
     def answer_ourselves(self, received: Description) -> bytes:
         """The body of our answer when the peer talks with us: every codec of its offer that we can mix.
 
         Raises NothingFits (488), and changes nothing then.
         """
-        stream = first_audio(received)
+        stream = self.stream(received)
         if stream is None:
             raise NothingFits("No Acceptable Audio Stream")
         return self.answer(received, answerable(stream.formats), None)
@@ -169,7 +189,7 @@ class Audio:
         A codec that both have is relayed; without one, and with `transcode`, the peer gets all that we can
         mix. Raises NothingFits (488), and changes nothing then.
         """
-        stream = first_audio(received)
+        stream = self.stream(received)
         if transcode and stream is not None and counterpart(far.codec, stream.formats) is None:
             if not can_mix(far):
                 raise NothingFits("No Codec To Transcode")
@@ -208,13 +228,14 @@ class Audio:
         """The direction that the peer stated last, a hold by address counted (RFC 3264 §8.4)."""
         if self.received is None:
             return None
-        stream = first_audio(self.received)
+        stream = self.stream(self.received)
         return "inactive" if stream is None else stated(stream)
 
     def connect(self, far: Agreed | None) -> None:
         """Tell the media plane what was agreed; with `far` None the leg's payload types map to themselves."""
         agreed = self.agreed
         if self.row is not None and agreed is not None:
+            self._media.secure(self.row, agreed.security)
             self._media.configure(
                 self.row,
                 remote=agreed.remote,
@@ -231,6 +252,17 @@ class Audio:
         if (":" in host) != (":" in self.address) and host not in UNSPECIFIED:
             raise NothingFits("Media Address Of Another Family")
         return agreed
+
+    def _follow_keys(self, received: Description) -> None:
+        """A peer with a new key begins anew, and so do we: nobody guesses the other's rollover counter."""
+        stream = self.stream(received)
+        if (
+            self.keys is not None
+            and self.agreed is not None
+            and stream is not None
+            and is_rekeyed(stream.attributes, self.agreed.security)
+        ):
+            self.keys.renew()
 
     def _switch_off(self, ours: Description, received: Description) -> None:
         last_open = self._last_open

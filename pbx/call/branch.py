@@ -5,9 +5,9 @@ from pbx.call.codecs import added
 from pbx.call.leg import Leg
 from pbx.call.plan import Destination
 from pbx.call.settings import CallSettings, Shared
+from pbx.sdp.crypto import LocalKeys
 from pbx.sdp.description import Description
 from pbx.sdp.errors import NothingFits
-from pbx.sdp.negotiation import Agreed
 from pbx.sip.session import InviteSession
 
 
@@ -24,10 +24,11 @@ def new_branch(
     NothingFits, with nothing left open.
     """
     settings, ids = shared.settings, shared.ids
-    audio = Audio(shared.media, destination.address, ids.number(48))
+    keys = LocalKeys(destination.srtp or settings.srtp, ids.octets)
+    audio = Audio(shared.media, destination.address, ids.number(48), keys)
     audio.open(caller)
     try:
-        body = _offer(audio, offered, caller.agreed, settings)
+        body = _offer(audio, offered, caller, settings)
     except NothingFits:
         audio.close()
         raise
@@ -55,13 +56,12 @@ def new_branch(
     )
 
 
-def _offer(
-    audio: Audio, offered: Description | None, answered: Agreed | None, settings: CallSettings
-) -> bytes:
+def _offer(audio: Audio, offered: Description | None, caller: Audio, settings: CallSettings) -> bytes:
     transcode = settings.transcode
+    answered = caller.agreed
     if answered is not None:
         more = added(answered.formats, settings.allowed) if transcode else ()
         return audio.offer((*answered.formats, *more))
     if offered is None:
         return audio.offer(settings.formats)
-    return audio.relay_offer(offered, settings.allowed, transcode=transcode)
+    return audio.relay_offer(offered, settings.allowed, caller, transcode=transcode)

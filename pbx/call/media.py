@@ -13,6 +13,7 @@ from pbx.media.values import (
     Sound,
     SourceId,
 )
+from pbx.sdp.crypto import Security
 
 
 class Media(Protocol):
@@ -44,6 +45,10 @@ class Media(Protocol):
         `payload_map` is towards the leg it is bridged with; `audio` is for the matrix, without it the leg is
         only ever relayed.
         """
+        ...
+
+    def secure(self, leg: LegId, security: Security | None) -> None:
+        """Say what a leg's RTP is protected with, before `configure`; None is nothing."""
         ...
 
     def bridge(self, a: LegId, b: LegId) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from pbx.call.causes import Cause
 from pbx.media.values import Sound
+from pbx.sdp.crypto import SrtpPolicy
 from pbx.sip.flow import Flow
 from pbx.sip.uri import Uri
 
@@ -14,7 +15,8 @@ class Destination:
     """One place to send an INVITE: a binding of a user, a trunk, or a URI.
 
     `pinned` says that requests of this leg go along `flow` whatever the peer's Contact says (a phone behind
-    a NAT is reached only there). `address` is what SDP and Contact show this peer; `family` is 4 or 6.
+    a NAT is reached only there). `address` is what SDP and Contact show this peer; `family` is 4 or 6. `srtp`
+    is its own policy, None the service's.
     """
 
     target: Uri
@@ -29,6 +31,7 @@ class Destination:
     headers: Sequence[tuple[str, str]] = ()
     max_forwards: int = 70
     pinned: bool = False
+    srtp: SrtpPolicy | None = None
 
     @property
     def family(self) -> int:

@@ -14,7 +14,6 @@ from pbx.errors import PeerError
 from pbx.sdp.description import Description, Media, parse
 from pbx.sdp.direction import Direction, stated_direction
 from pbx.sdp.formats import counterpart
-from pbx.sdp.negotiation import first_audio
 from pbx.sdp.streams import stated
 from pbx.sip.session_events import SessionOutput
 
@@ -44,7 +43,7 @@ class OfferRelay:
             return [(leg, leg.session.answer(audio.offer_again(_direction(leg)), now))]
         try:
             description = parse(body)
-            stream = first_audio(description)
+            stream = audio.stream(description)
             if len(description.media) < len(audio.received.media):
                 return _refuse(leg, 488, now)  # RFC 3264 §8: no stream goes away
             # To the other leg, a stream that is switched off is one on hold.
@@ -104,7 +103,7 @@ class OfferRelay:
         audio = leg.audio
         far = None if other is None else other.audio.agreed
         formats = None if audio.agreed is None else audio.agreed.formats
-        if first_audio(offered) is None:
+        if audio.stream(offered) is None:
             body = audio.answer_disabling(offered)
         else:
             body = audio.answer(offered, formats, None if here else far)

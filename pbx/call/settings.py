@@ -10,6 +10,7 @@ from pbx.call.recording import Recorder
 from pbx.call.rooms import Rooms
 from pbx.ids import Ids
 from pbx.media.values import Sound
+from pbx.sdp.crypto import SrtpPolicy
 from pbx.sdp.formats import PCMA, PCMU, Format, telephone_event
 from pbx.sip.timers import Timers
 
@@ -23,7 +24,8 @@ class CallSettings:
     `allowed` None lets any codec pass that both legs have. `allow` and `product` are the Allow and User-Agent
     headers of our requests. With `transcode`, a callee is offered our own codecs after the caller's.
     `ringback` is what a caller hears who was answered before somebody is called, `hold_music` what the other
-    side of a held call does (empty: the hold is passed on to it).
+    side of a held call does (empty: the hold is passed on to it). `srtp` is the policy of legs that have none
+    of their own.
     """
 
     timers: Timers
@@ -35,6 +37,7 @@ class CallSettings:
     transcode: bool = True
     ringback: Sequence[Sound] = ()
     hold_music: Sequence[Sound] = ()
+    srtp: SrtpPolicy = "accepted"
 
 
 class Shared:

@@ -67,6 +67,13 @@ class Ha1(Shape):
         return None if secret is None else secret.get_secret_value()
 
 
+Srtp = Literal["off", "optional", "required"]
+_SRTP = (
+    "SRTP of this {whose}, instead of the service's: off; optional: offered with RTP/AVP (RFC 8643), and "
+    "taken when offered; required: RTP/SAVP or nothing (488)."
+)
+
+
 class User(Shape):
     """Somebody with a phone."""
 
@@ -79,6 +86,8 @@ class User(Shape):
         min_length=1,
         description="The algorithms to challenge this user with, instead of the service's.",
     )
+
+    srtp: Srtp | None = Field(None, description=_SRTP.format(whose="user"))
 
     @model_validator(mode="after")
     def _one_secret(self) -> Self:
@@ -113,6 +122,7 @@ class Trunk(Shape):
         None, alias="register", description="When it wants us to register."
     )
     inbound: Inbound | None = Field(None, description="When calls come from it.")
+    srtp: Srtp | None = Field(None, description=_SRTP.format(whose="trunk"))
 
 
 class Sip(Shape):
@@ -144,6 +154,14 @@ class Media(Shape):
     threads: Whole = Field(1, ge=1, le=64, description="Media threads, at most one for each core.")
     pool: Count = Field(64, description="Port pairs that are bound before they are needed.")
     rtp_timeout: Duration = Field(0.0, description="Silence on a leg that is reported; 0s for never.")
+    srtp: Srtp = Field(
+        "optional",
+        description="SRTP with keys in SDP (RFC 4568): off; optional: taken when a peer offers it; required: "
+        "RTP/SAVP or nothing (488).",
+    )
+    transcode: Flag = Field(
+        False, description="Whether legs without a common codec are joined by decoding and encoding."
+    )
     relay: Flag = Field(True, description="false relays no packet: only for tests that must then fail.")
 
 

@@ -97,7 +97,7 @@ def _continue(value: Any, answer: Mapping[str, Any], call: Call, _depth: int) ->
     changed = call.naming(variables) if variables else call
     if "caller_name" in answer:
         caller = replace(call.caller, name=_text(answer["caller_name"], "caller_name"))
-        changed = replace(changed, caller=caller)
+        changed = changed.changed(caller=caller)
     return Continue("", changed) if changed is not call else Continue()
 
 
@@ -109,7 +109,7 @@ def _dial(value: Any, answer: Mapping[str, Any], call: Call, depth: int) -> Deci
         outcome: decision_from(each, call, depth - 1) for outcome, each in on.items()
     }
     mode = answer.get("mode", "parallel")
-    return Dial(_texts(value, "dial"), ring=_number(answer.get("ring"), "ring"), mode=mode, on=follows)
+    return Dial(list(_texts(value, "dial")), ring=_number(answer.get("ring"), "ring"), mode=mode, on=follows)
 
 
 def _queue(value: Any, answer: Mapping[str, Any], _call: Call, _depth: int) -> Decision:

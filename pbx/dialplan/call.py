@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -69,26 +69,37 @@ class Call:
 
     def dialling(self, called: str) -> "Call":
         """The same call to another number."""
-        if called == self.called:
-            return self
+        return self if called == self.called else self.changed(called=called)
+
+    def naming(self, variables: Mapping[str, str]) -> "Call":
+        """The same call with more variables."""
+        return self.changed(variables={**self.variables, **variables})
+
+    def changed(
+        self,
+        *,
+        caller: Caller | None = None,
+        called: str | None = None,
+        variables: Mapping[str, str] | None = None,
+        shown: CallerId | None = None,
+        sent_headers: tuple[tuple[str, str], ...] | None = None,
+        record: Record | None = None,
+    ) -> "Call":
+        """The same call with what is given instead; `dataclasses.replace` takes ten times as long."""
         return Call(
             self.id,
-            self.caller,
-            called,
+            self.caller if caller is None else caller,
+            self.called if called is None else called,
             self.source,
             self.at,
             self.user,
             self.trunk,
             self.headers,
-            self.variables,
-            self.shown,
-            self.sent_headers,
-            self.record,
+            self.variables if variables is None else variables,
+            self.shown if shown is None else shown,
+            self.sent_headers if sent_headers is None else sent_headers,
+            self.record if record is None else record,
         )
-
-    def naming(self, variables: Mapping[str, str]) -> "Call":
-        """The same call with more variables."""
-        return replace(self, variables={**self.variables, **variables})
 
 
 def normalised(number: str) -> str:

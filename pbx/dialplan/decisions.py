@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pbx.call.causes import OUTCOMES, QUEUE_OUTCOMES, Outcome, outcome_of
+from pbx.call.causes import OUTCOMES, QUEUE_OUTCOMES, DialOutcome, Outcome, outcome_of
 from pbx.dialplan.call import Call
 from pbx.dialplan.targets import Target, parse_targets
 from pbx.errors import Place
@@ -24,6 +24,7 @@ __all__ = [
     "Decision",
     "Defer",
     "Dial",
+    "DialOutcome",
     "Echo",
     "Final",
     "Goto",

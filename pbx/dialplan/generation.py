@@ -3,6 +3,7 @@
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
+from operator import is_
 from typing import Any, Literal, TypeVar
 
 from pbx.dialplan.calendars import Calendar
@@ -35,6 +36,8 @@ from pbx.dialplan.targets import complete as complete_target
 from pbx.errors import MisuseError, Place
 
 T = TypeVar("T")
+
+_NOT_FINAL = (Goto, Include, Defer)
 
 # How many chains one decision may pass through, and how many outcomes of one call may be followed.
 MAX_GOTOS = 32
@@ -195,7 +198,7 @@ class Generation:
         if not targets:
             return refusal or Reject(404, "there is nobody to dial")
         complete = tuple(targets)
-        if complete == dial.targets:
+        if len(complete) == len(dial.targets) and all(map(is_, complete, dial.targets)):
             return dial
         return Dial(
             complete,
@@ -320,7 +323,7 @@ class _Course:
             final = self._generation.reachable(decision, call)
         elif isinstance(decision, Continue):
             final = Reject(404, decision.reason)
-        elif isinstance(decision, Goto | Include | Defer):
+        elif isinstance(decision, _NOT_FINAL):
             final = Reject(500, f"{type(decision).__name__} cannot be followed here")
         else:
             final = decision

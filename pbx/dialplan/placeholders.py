@@ -2,7 +2,7 @@
 `{1}`… and the names given by `set`."""
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from pbx.dialplan.call import Call
@@ -22,13 +22,26 @@ class Template:
     literal: str | None
     parts: tuple[tuple[bool, str], ...]
 
-    def expand(self, call: Call, escape: Callable[[str], str] | None = None) -> str:
-        """The text for `call`; what is put in goes through `escape`, what was written does not."""
+    def expand(
+        self,
+        call: Call,
+        escape: Callable[[str], str] | None = None,
+        here: Mapping[str, str] | None = None,
+    ) -> str:
+        """The text for `call`; what is put in goes through `escape`, what was written does not.
+
+        `here` has what some names stand for here only.
+        """
         if self.literal is not None:
             return self.literal
         pieces = []
         for written, text in self.parts:
-            piece = text if written else value_of(text, call)
+            if written:
+                piece = text
+            elif here is not None and text in here:
+                piece = here[text]
+            else:
+                piece = value_of(text, call)
             pieces.append(piece if written or escape is None else escape(piece))
         return "".join(pieces)
 

@@ -8,7 +8,6 @@ from pbx.dialplan.call import Call, Caller, CallerId
 from pbx.dialplan.decisions import (
     DECISIONS,
     OUTCOMES,
-    QUEUE_OUTCOMES,
     Answer,
     Conference,
     Continue,
@@ -21,6 +20,7 @@ from pbx.dialplan.decisions import (
     Include,
     Menu,
     Mode,
+    Outcome,
     Play,
     Queue,
     Redirect,
@@ -39,7 +39,8 @@ MAX_COMPLETE = 20_000
 MAX_DEPTH = 8
 LONGEST_DEFER_S = 300.0
 
-_OUTCOMES = tuple(dict.fromkeys((*OUTCOMES, *QUEUE_OUTCOMES)))
+# Plugins of this interface may name every outcome there is; one that never comes is never followed.
+_OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 _MODES: tuple[Mode, ...] = get_args(Mode)
 _TEXT = 256
 _LONGEST_RING_S = 24 * 3600.0

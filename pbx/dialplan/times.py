@@ -8,6 +8,7 @@ Hours are `09:00-17:30`, several with commas between; an end before the beginnin
 import re
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from functools import lru_cache
 
 from pbx.documents import nearest, shown
 
@@ -150,5 +151,6 @@ def _moment(text: str, whole: str, *, last: bool = False) -> datetime:
     return midnight + timedelta(minutes=_minutes(clock.strip(), whole))
 
 
+@lru_cache(maxsize=2 * DAY_MINUTES)
 def _clock(minutes: int) -> str:
     return f"{minutes // 60:02}:{minutes % 60:02}"

@@ -28,6 +28,16 @@ LEG: Final = np.dtype(
             "send",
             "peer",
             "closed_at",
+            # its SRTP sessions in libsrtp (0: plain), and what did not pass them
+            "srtp_receive",
+            "srtp_send",
+            "srtp_ssrc",
+            "srtcp_ssrc",
+            "srtp_sources",
+            "unauthenticated",
+            "replayed",
+            "rtcp_unauthenticated",
+            "rtcp_replayed",
             # where its packets come from
             "proven",
             "connected",
@@ -66,6 +76,7 @@ LEG: Final = np.dtype(
             "jitter",
             "jitter_samples",
             "interrupted",
+            "loss_runs",
             # what was not passed on
             "wrong_source",
             "malformed",
@@ -105,6 +116,15 @@ LEG: Final = np.dtype(
             "heard_fraction",
             "heard_jitter",
             "round_trip",
+            # the words of their last VoIP metrics block (RFC 3611 §4.7), without its SSRC
+            "metrics_heard",
+            "metrics_1",
+            "metrics_2",
+            "metrics_3",
+            "metrics_4",
+            "metrics_5",
+            "metrics_6",
+            "metrics_7",
         )
     ],
     align=True,
@@ -143,10 +163,12 @@ COMMAND: Final = np.dtype(
         ("has_remote", "i8"),
         ("receive", "i8"),
         ("send", "i8"),
+        ("srtp_receive", "i8"),
+        ("srtp_send", "i8"),
         ("remote", "u1", (ADDRESS_BYTES,)),
         ("payload_map", "u1", (PAYLOAD_TYPES,)),
         ("clock_rates", "i4", (PAYLOAD_TYPES,)),
-        ("unused", "u1", (COMMAND_BYTES - 8 * 8 - ADDRESS_BYTES - 5 * PAYLOAD_TYPES,)),
+        ("unused", "u1", (COMMAND_BYTES - 10 * 8 - ADDRESS_BYTES - 5 * PAYLOAD_TYPES,)),
     ],
     align=True,
 )
@@ -161,6 +183,8 @@ CLOSE: Final = 6
 # A row leaves one media thread for another.
 RELEASE: Final = 7
 ADOPT: Final = 8
+# A leg takes over SRTP sessions.
+SECURE: Final = 32
 
 EVENT: Final = np.dtype(
     [
@@ -233,6 +257,7 @@ class Tables(NamedTuple):
     ready: Array
     commands: Array
     words: Array
+    srtp: Array
 
 
 class Shared(NamedTuple):
@@ -299,4 +324,5 @@ def tables(shared: Shared, arena: Arena) -> Tables:
         arena.ready,
         arena.commands,
         arena.words,
+        np.zeros(4, np.int64),
     )

@@ -27,6 +27,7 @@ from pbx.media.layout import (
     PACKET,
     PAYLOAD_TYPES,
     RELEASE,
+    SECURE,
     SIGNALLED,
     UNBRIDGE,
     Array,
@@ -49,6 +50,7 @@ from pbx.media.libc import (
 from pbx.media.proof import copy_address, forget_source
 from pbx.media.reception import same_address
 from pbx.media.relay import begin, end
+from pbx.media.srtp import secure
 
 # More than a socket's default receive buffer can hold of the smallest datagrams.
 DRAIN_BOUND: Final = 1024
@@ -211,6 +213,8 @@ def obey(tables: Tables, command: Any, now: int) -> None:
     elif leg.state == OPEN:
         if operation == CONFIGURE:
             configure(tables, row, command, now)
+        elif operation == SECURE:
+            secure(leg, command.srtp_receive, command.srtp_send)
         elif operation == BRIDGE:
             other = tables.legs[command.other_row]
             if other.generation == command.other_generation and other.state == OPEN:

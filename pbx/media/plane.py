@@ -13,6 +13,7 @@ import numpy as np
 from pbx.errors import MisuseError, PbxError, PeerError, ResourcesExhausted
 from pbx.media import addresses, cache, layout, snapshots
 from pbx.media.ports import PortPool, descriptor_budget, pairs_in
+from pbx.media.srtp_sessions import SrtpSessions, function_addresses
 from pbx.media.thread import MediaThread, command
 from pbx.media.values import (
     Address,
@@ -26,6 +27,7 @@ from pbx.media.values import (
     MediaStopped,
     SourceProven,
 )
+from pbx.sdp.crypto import Security
 
 # Pairs that are bound when a leg is opened while the pool is below its size: more than the one it takes.
 _GROWTH = 4
@@ -86,6 +88,7 @@ class MediaPlane:
         self._home: dict[int, MediaThread] = {}
         self._families: dict[int, Family] = {}
         self._generation = 0
+        self._srtp = SrtpSessions()
         self._pending: list[MediaEvent] = []
         self._stopped_said = False
 
@@ -112,6 +115,8 @@ class MediaPlane:
             MediaThread(number, self._shared, self.event_descriptor, relay=self._relay, times=self._times)
             for number in range(self._threads_wanted)
         ]
+        for thread in self._threads:
+            thread.tables.srtp[:] = function_addresses()
         loop.ready(self._threads[0].tables)
         for thread in self._threads:
             thread.start(loop.run)
@@ -128,6 +133,7 @@ class MediaPlane:
         os.close(self.event_descriptor)
         self.event_descriptor = -1
         self._open.clear()
+        self._srtp.clear()
 
     # Legs
 
@@ -191,6 +197,24 @@ class MediaPlane:
             record["clock_rates"][accepted] = rate
         self._home[leg.row].post(record)
 
+    def secure(self, leg: LegId, security: Security | None) -> None:
+        """Say what the leg's RTP and RTCP are protected with (RFC 3711); None is nothing, as at first.
+
+        It comes before the `configure` that it belongs to, so that nothing goes out in the clear. Packets of
+        another key, changed or repeated ones are dropped and counted. Raises PeerError when the suite cannot
+        be had.
+        """
+        if not self._is_open(leg):
+            return
+        changed = self._srtp.change(leg.row, security)
+        if changed is None:
+            return
+        record = command(layout.SECURE, leg.row, leg.generation)
+        record["srtp_receive"], record["srtp_send"], ended = changed
+        home = self._home[leg.row]
+        home.post(record)
+        self._srtp.retire(home, ended)
+
     def bridge(self, a: LegId, b: LegId) -> None:
         """Let two legs hear each other; a bridge or echo that either had before ends."""
         if not (self._is_open(a) and self._is_open(b)):
@@ -218,6 +242,7 @@ class MediaPlane:
             return LegStatistics()
         last = snapshots.leg_statistics(self._shared, leg)
         self._order(layout.CLOSE, leg)
+        self._unsecure(leg)
         del self._open[leg.row]
         return last
 
@@ -276,6 +301,12 @@ class MediaPlane:
         if self._is_open(leg):
             self._home[leg.row].post(command(operation, leg.row, leg.generation))
 
+    def _unsecure(self, leg: LegId) -> None:
+        """A closed leg's sessions end once the loop knows that it is closed."""
+        ended = self._srtp.change(leg.row, None)
+        if ended is not None:
+            self._srtp.retire(self._home[leg.row], ended[2])
+
     def _least_busy(self) -> MediaThread:
         return min(self._threads, key=lambda thread: int(thread.tables.control[layout.ACTIVE]))
 
@@ -331,6 +362,7 @@ class MediaPlane:
         home.post(command(layout.ADOPT, leg.row, leg.generation))
 
     def _collect(self) -> None:
+        self._srtp.sweep()
         for thread in self._threads:
             for kind, row, generation, value, address in thread.events():
                 if kind == layout.EVENT_RELEASED:

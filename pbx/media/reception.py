@@ -89,6 +89,17 @@ def begin_source(leg: Any, ssrc: int, sequence: int, epoch: int) -> None:
 
 
 @compiled
+def fill_run(leg: Any, behind: int) -> None:
+    """A packet came after all, `behind` the highest: the run of losses it was in ends, shrinks or splits."""
+    older = (leg.history >> (behind + 1)) & 1
+    newer = (leg.history >> (behind - 1)) & 1
+    if older == 1 and newer == 1:
+        leg.loss_runs -= 1
+    elif older == 0 and newer == 0:
+        leg.loss_runs += 1
+
+
+@compiled
 def note_sequence(leg: Any, ssrc: int, sequence: int, epoch: int) -> tuple[int, int]:
     """Take a packet's place into account (RFC 3550 A.1): how it came, and its extended sequence number.
 
@@ -103,6 +114,8 @@ def note_sequence(leg: Any, ssrc: int, sequence: int, epoch: int) -> tuple[int, 
         return DUPLICATE, leg.highest
     if ahead < MAX_DROPOUT:
         leg.highest += ahead
+        if ahead > 1:
+            leg.loss_runs += 1
         leg.history = (leg.history << ahead) | 1 if ahead < WINDOW else 1
         leg.source_received += 1
         leg.bad_sequence = -1
@@ -120,6 +133,8 @@ def note_sequence(leg: Any, ssrc: int, sequence: int, epoch: int) -> tuple[int, 
         return LATE, extended
     if (leg.history >> behind) & 1:
         return DUPLICATE, extended
+    if extended > leg.base and behind < WINDOW - 1:
+        fill_run(leg, behind)
     leg.history |= 1 << behind
     return REORDERED, extended
 

@@ -52,6 +52,7 @@ from pbx.media.reception import (
     word16,
     word32,
 )
+from pbx.media.srtp import protect_rtp, unprotect_rtp
 from pbx.media.stream import SEND, leave_out, place, write_header
 
 # What `account` says of a packet that goes no further.
@@ -119,10 +120,13 @@ def receive_datagram(tables: Tables, leg: Any, descriptor: int, known: bool) -> 
 
 
 @compiled
-def send_packet(leg: Any, places: Array, data: Array, size: int) -> bool:
+def send_packet(tables: Tables, leg: Any, places: Array, data: Array, size: int) -> bool:
     """Send to a leg without waiting; an ICMP answer to an earlier packet is counted and costs nothing."""
     flags = MSG_DONTWAIT | MSG_NOSIGNAL
     target = places[PROVEN if leg.proven != 0 else SIGNALLED]
+    size = protect_rtp(tables, leg, data, size)
+    if size < 0:
+        return False
     for _ in range(2):
         if leg.connected != 0:
             sent = send(leg.rtp_descriptor, data.ctypes.data, size, flags)
@@ -235,7 +239,7 @@ def forward(
     packet = data[start - 12 :]
     payload_type = 0 | tables.payload_map[row, code & 0x7F]
     write_header(packet, payload_type, mark or code >= 0x80, sequence, timestamp, out.stream_ssrc)
-    sent = send_packet(out, tables.addresses[target], packet, size + 12)
+    sent = send_packet(tables, out, tables.addresses[target], packet, size + 12)
     begin(out)
     if sent:
         out.sent_packets += 1
@@ -274,6 +278,10 @@ def take_packet(tables: Tables, row: int) -> None:
         control[DISCARDED] += 1
         return
     begin(leg)
+    length = unprotect_rtp(tables, leg, length)
+    if length < 0:
+        end(leg)
+        return
     start, size, extended, order, proven_now = account(tables, row, length, known, now)
     target = route(tables, row, extended, order) if start != NOTHING else NOTHING
     end(leg)

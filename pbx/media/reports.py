@@ -18,10 +18,15 @@ from pbx.media.libc import MSG_DONTWAIT, MSG_NOSIGNAL, MSG_TRUNC, compiled, mono
 from pbx.media.proof import copy_address
 from pbx.media.reception import word16, word32
 from pbx.media.relay import WORD_LENGTH, begin, end
+from pbx.media.srtp import protect_rtcp, unprotect_rtcp
 
 SENDER_REPORT: Final = 200
 RECEIVER_REPORT: Final = 201
 SOURCE_DESCRIPTION: Final = 202
+EXTENDED_REPORT: Final = 207
+VOIP_METRICS: Final = 7
+# A VoIP metrics block with its head: nine words (RFC 3611 §4.7).
+METRICS_BYTES: Final = 36
 CNAME: Final = 1
 
 # Seconds from 1900 to 1970.
@@ -162,6 +167,33 @@ def read_block(leg: Any, data: Array, at: int, wall: int) -> None:
 
 
 @compiled
+def read_extended(leg: Any, data: Array, at: int, size: int) -> bool:
+    """Keep what an extended report says of the stream we send (RFC 3611); False when its lengths lie."""
+    block = at + 8
+    if size < 8:
+        return False
+    while block < at + size:
+        length = 4 * (word16(data, block + 2) + 1)
+        if block + length > at + size:
+            return False
+        if (
+            data[block] == VOIP_METRICS
+            and length == METRICS_BYTES
+            and word32(data, block + 4) == leg.stream_ssrc
+        ):
+            leg.metrics_heard = 1
+            leg.metrics_1 = word32(data, block + 8)
+            leg.metrics_2 = word32(data, block + 12)
+            leg.metrics_3 = word32(data, block + 16)
+            leg.metrics_4 = word32(data, block + 20)
+            leg.metrics_5 = word32(data, block + 24)
+            leg.metrics_6 = word32(data, block + 28)
+            leg.metrics_7 = word32(data, block + 32)
+        block += length
+    return True
+
+
+@compiled
 def read_compound(leg: Any, data: Array, length: int, wall: int, now: int) -> bool:
     """Take in a peer's compound; False when it is malformed."""
     if not is_compound(data, length):
@@ -182,6 +214,8 @@ def read_compound(leg: Any, data: Array, length: int, wall: int, now: int) -> bo
                     return False
                 read_block(leg, data, block, wall)
                 block += 24
+        elif packet_type == EXTENDED_REPORT and not read_extended(leg, data, at, size):
+            return False
         at += size
     return True
 
@@ -219,7 +253,13 @@ def take_report(tables: Tables, row: int) -> None:
         tables.sender, places[PROVEN if leg.proven != 0 else SIGNALLED], leg.address_length
     ):
         leg.rtcp_wrong_source += 1
-    elif read_compound(leg, tables.packet, length, now + tables.control[WALL_OFFSET], now):
+        end(leg)
+        return
+    length = unprotect_rtcp(tables, leg, length)
+    if length < 0:
+        end(leg)
+        return
+    if read_compound(leg, tables.packet, length, now + tables.control[WALL_OFFSET], now):
         leg.rtcp_received += 1
     else:
         leg.rtcp_malformed += 1
@@ -255,6 +295,9 @@ def report_when_due(tables: Tables, row: int, now: int) -> None:
     begin(leg)
     size = compose(leg, tables.cnames[row], tables.packet, now + tables.control[WALL_OFFSET], now)
     end(leg)
+    size = protect_rtcp(tables, leg, tables.packet, size)
+    if size < 0:
+        return
     sent = sendto(
         leg.rtcp_descriptor,
         tables.packet.ctypes.data,

@@ -26,6 +26,7 @@ from pbx.media.values import (
     RtcpCounts,
     SendCounts,
 )
+from pbx.rtp.xr import VoipMetrics, parse_metrics
 
 _NAMES = LEG.names or ()
 # The media thread holds a row for about a microsecond, and longer only when it was interrupted there.
@@ -69,6 +70,8 @@ def leg_statistics(shared: Shared, leg: LegId) -> LegStatistics:
             not_sending=row["not_sending"],
             unbridged=row["unbridged"],
             sequence=row["sequence_jumps"],
+            unauthenticated=row["unauthenticated"],
+            replayed=row["replayed"],
         ),
         heard=_heard(row),
         rtcp=RtcpCounts(
@@ -76,6 +79,8 @@ def leg_statistics(shared: Shared, leg: LegId) -> LegStatistics:
             sent=row["rtcp_sent"],
             malformed=row["rtcp_malformed"],
             wrong_source=row["rtcp_wrong_source"],
+            unauthenticated=row["rtcp_unauthenticated"],
+            replayed=row["rtcp_replayed"],
         ),
         source=unpack(address) if row["proven"] else None,
     )
@@ -93,6 +98,7 @@ def _received(row: dict[str, int]) -> ReceiveCounts:
         jitter_ms=row["jitter"] / 16 / row["transit_rate"] * 1000 if row["jitter_samples"] else None,
         ssrc_changes=row["ssrc_changes"],
         extended_sequence=row["highest"] if measured else None,
+        loss_runs=row["loss_runs"] if measured else None,
     )
 
 
@@ -104,13 +110,21 @@ def _lost(row: dict[str, int]) -> int:
 def _heard(row: dict[str, int]) -> PeerReport:
     round_trip_ms = row["round_trip"] / 1000 if row["round_trip"] >= 0 else None
     if not row["heard_reports"]:
-        return PeerReport(round_trip_ms=round_trip_ms)
+        return PeerReport(round_trip_ms=round_trip_ms, voice=_voice(row))
     return PeerReport(
         lost=row["heard_lost"],
         fraction_lost=row["heard_fraction"] / 256,
         jitter_ms=row["heard_jitter"] / 1000 if row["heard_jitter"] >= 0 else None,
         round_trip_ms=round_trip_ms,
+        voice=_voice(row),
     )
+
+
+def _voice(row: dict[str, int]) -> VoipMetrics | None:
+    if not row["metrics_heard"]:
+        return None
+    words = (row["stream_ssrc"], *(row[f"metrics_{number}"] for number in range(1, 8)))
+    return parse_metrics(b"".join(word.to_bytes(4, "big") for word in words))
 
 
 def loop_statistics(threads: list[Tables]) -> LoopStatistics:

@@ -114,6 +114,10 @@ class MediaThread:
                 backlog.popleft()
         control[BACKLOG] = 0
 
+    def has_obeyed(self, posted: int) -> bool:
+        """Whether the first `posted` commands were obeyed."""
+        return int(self.tables.control[ACKNOWLEDGED]) >= posted
+
     @property
     def is_up_to_date(self) -> bool:
         """Whether every command was obeyed."""

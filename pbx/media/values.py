@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+from pbx.rtp.xr import VoipMetrics
+
 Family = Literal[4, 6]
 Address = tuple[str, int]
 
@@ -88,9 +90,9 @@ class ReceiveCounts:
 
     `octets` are payload octets without header and padding (§6.4.1). `lost` is cumulative over all sources of
     the leg: expected less received, where duplicates and late packets count as received, so that it can be
-    negative. `late` packets came too far behind to be passed on. `jitter_ms` is of the present source (A.8,
-    at the clock rate of its payload type, over packets that carry a new timestamp: the packets of one
-    telephone-event share theirs).
+    negative. `loss_runs` says in how many runs of packets one after another the loss came. `late` packets
+    came too far behind to be passed on. `jitter_ms` is of the present source (A.8, at the clock rate of its
+    payload type, over packets that carry a new timestamp: the packets of one telephone-event share theirs).
     """
 
     packets: int = 0
@@ -102,6 +104,7 @@ class ReceiveCounts:
     jitter_ms: float | None = None
     ssrc_changes: int = 0
     extended_sequence: int | None = None
+    loss_runs: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +124,8 @@ class Drops:
     `wrong_source`: not from the proven source (or not proven yet); `malformed`: not RTP, or its header lies;
     `payload_type`: not agreed on this leg; `not_receiving`: this leg is on hold; `not_sending`: the leg it is
     bridged with takes nothing, or has no address yet; `unbridged`: nobody to give it to; `sequence`: the
-    first packet after an unexplained jump (RFC 3550 A.1).
+    first packet after an unexplained jump (RFC 3550 A.1); `unauthenticated`: not SRTP of the
+    key that was agreed; `replayed`: SRTP that came before.
     """
 
     wrong_source: int = 0
@@ -131,6 +135,8 @@ class Drops:
     not_sending: int = 0
     unbridged: int = 0
     sequence: int = 0
+    unauthenticated: int = 0
+    replayed: int = 0
 
     @property
     def total(self) -> int:
@@ -143,17 +149,23 @@ class Drops:
             + self.not_sending
             + self.unbridged
             + self.sequence
+            + self.unauthenticated
+            + self.replayed
         )
 
 
 @dataclass(frozen=True, slots=True)
 class PeerReport:
-    """What the peer says it hears of us, in its latest RTCP report (RFC 3550 §6.4.1); None: never told."""
+    """What the peer says it hears of us, in its latest RTCP report (RFC 3550 §6.4.1); None: never told.
+
+    `voice` is its VoIP metrics block, when it sends extended reports (RFC 3611 §4.7).
+    """
 
     lost: int | None = None
     fraction_lost: float | None = None
     jitter_ms: float | None = None
     round_trip_ms: float | None = None
+    voice: VoipMetrics | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +176,8 @@ class RtcpCounts:
     sent: int = 0
     malformed: int = 0
     wrong_source: int = 0
+    unauthenticated: int = 0
+    replayed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

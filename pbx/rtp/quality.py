@@ -89,21 +89,33 @@ def estimate(
     round_trip: float | None = None,
     buffering: float = 0.0,
     burst_ratio: float = 1.0,
+    fewest: int = MIN_PACKETS,
 ) -> Estimate | None:
     """The quality of a stream of `expected` packets, or None when it cannot be said honestly.
 
-    None: fewer than MIN_PACKETS came, or there are no impairment values for the codec. `lost` counts what was
+    None: fewer than `fewest` came, or there are no impairment values for the codec. `lost` counts what was
     never heard, packets that came too late included. `round_trip` and `buffering` (jitter buffer and packet
     time) are seconds.
     """
     impairment = IMPAIRMENTS.get(encoding.upper())
     lost = max(0, lost)
-    if impairment is None or expected - lost < MIN_PACKETS:
+    if impairment is None or expected - lost < max(1, fewest):
         return None
     one_way = 0.0 if round_trip is None else 1000 * (round_trip / 2 + buffering)
     loss_percent = 100 * lost / expected
     rating = transmission_rating(one_way) - effective_impairment(impairment, loss_percent, burst_ratio)
     return Estimate(rating, mean_opinion_score(rating), round_trip is not None)
+
+
+def burst_ratio(expected: int, lost: int, runs: int | None) -> float:
+    """BurstR (G.107 §7.5): how long runs of loss are, against what the same loss at random would make.
+
+    At random a run is of 1 / (1 - p) packets; 1 is also what is said when runs were not counted. Loss that is
+    more evenly spread than chance counts as random: the formula is for bursts.
+    """
+    if runs is None or runs <= 0 or not 0 < lost < expected:
+        return 1.0
+    return max(1.0, lost / runs * (1 - lost / expected))
 
 
 def mean_opinion_score(rating: float) -> float:

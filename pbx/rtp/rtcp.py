@@ -7,6 +7,7 @@ from typing import Final
 
 from pbx.errors import MisuseError
 from pbx.rtp.packet import VERSION, RtpError
+from pbx.rtp.xr import EXTENDED_REPORT, ExtendedReport, encode_extended, parse_extended
 
 SENDER_REPORT: Final = 200
 RECEIVER_REPORT: Final = 201
@@ -87,14 +88,14 @@ class Goodbye:
 
 @dataclass(slots=True)
 class OtherRtcp:
-    """A packet of a type not read here (APP, feedback, XR): its 5-bit count or subtype, and its body."""
+    """A packet of a type not read here (APP, feedback): its 5-bit count or subtype, and its body."""
 
     packet_type: int
     count: int
     body: bytes
 
 
-RtcpPacket = SenderReport | ReceiverReport | SourceDescription | Goodbye | OtherRtcp
+RtcpPacket = SenderReport | ReceiverReport | SourceDescription | Goodbye | ExtendedReport | OtherRtcp
 
 
 def parse_compound(data: bytes) -> list[RtcpPacket]:
@@ -146,6 +147,8 @@ def _parse_packet(packet_type: int, count: int, body: bytes) -> RtcpPacket:
             return SourceDescription(_parse_chunks(body, count))
         case 203:
             return _parse_goodbye(body, count)
+        case 207 if count == 0:
+            return parse_extended(body)
         case _:
             return OtherRtcp(packet_type, count, body)
 
@@ -227,6 +230,8 @@ def _encode(packet: RtcpPacket) -> bytes:
             if packet.reason is not None:
                 body = _padded(body + _counted(packet.reason), 0)
             return _framed(GOODBYE, len(packet.ssrcs), body)
+        case ExtendedReport():
+            return _framed(EXTENDED_REPORT, 0, encode_extended(packet))
         case OtherRtcp():
             return _framed(packet.packet_type, packet.count, packet.body)
 

@@ -1,6 +1,7 @@
 """Offers and answers (RFC 3264) as pure functions: descriptions in, descriptions and agreements out.
 
-We take one stream of a description: the first RTP/AVP audio stream that has a codec, a port and an address.
+We take one stream of a description: the first audio stream of RTP/AVP, or RTP/SAVP with a key that we can use
+(RFC 4568), that has a codec, a port and an address. A leg's `LocalKeys` are its policy and our side's keys.
 All others are answered with port 0. What one leg's peer said reaches the other leg only as formats, packet
 times and a direction; every description made here names our own address and nothing else.
 
@@ -16,6 +17,7 @@ from dataclasses import dataclass, replace
 
 from pbx.errors import MisuseError
 from pbx.sdp.address import literal
+from pbx.sdp.crypto import PLAIN, LocalKeys, Security, SrtpPolicy, agreed_security, answered, kept
 from pbx.sdp.description import Description, Media, Origin
 from pbx.sdp.direction import (
     Direction,
@@ -27,7 +29,7 @@ from pbx.sdp.direction import (
 )
 from pbx.sdp.errors import NothingFits, SdpError
 from pbx.sdp.formats import REDUNDANCY, TELEPHONE_EVENT, Format, counterpart
-from pbx.sdp.streams import PROTOCOL, audio_index, open_index, stated, usable
+from pbx.sdp.streams import audio_index, open_index, stated, usable
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class Agreed:
     is False. `formats` are as the peer numbers and describes them, the first that `is_codec` being the codec;
     `received_as` has, for each, the payload type that the peer sends it to us with (ours; empty: the same).
     `telephone_event` is the one of `formats` that goes with the codec. `send` and `receive` are what we may
-    do. `ptime` is the packet time in milliseconds that the peer asks for.
+    do. `ptime` is the packet time in milliseconds that the peer asks for. `security` is None for plain RTP.
     """
 
     remote: tuple[str, int]
@@ -68,6 +70,7 @@ class Agreed:
     receive: bool
     received_as: tuple[int, ...] = ()
     ptime: int | None = None
+    security: Security | None = None
 
     @property
     def codec(self) -> Format:
@@ -80,9 +83,9 @@ class Agreed:
         return self.received_as or tuple([known.payload_type for known in self.formats])
 
 
-def first_audio(description: Description) -> Media | None:
-    """The stream we take of what a peer sent, or None: RTP/AVP audio with a codec, port and IP address."""
-    index = audio_index(description)
+def first_audio(description: Description, srtp: SrtpPolicy = "off") -> Media | None:
+    """The stream we take of what a peer sent, or None: RTP audio with a codec, port and IP address."""
+    index = audio_index(description, None, srtp)
     return None if index is None else description.media[index]
 
 
@@ -92,28 +95,35 @@ def offer(
     origin: LocalOrigin,
     direction: Direction = "sendrecv",
     ptime: int | None = 20,
+    keys: LocalKeys | None = None,
 ) -> Description:
     """An offer of one audio stream with these formats, in order of preference (RFC 3264 §5.1)."""
     if not any(known.is_codec for known in formats):
         raise MisuseError("an offer needs a codec")
-    return _ours(local, origin, (_stream(local, tuple(formats), direction, ptime, None),))
+    return _ours(local, origin, (_stream(local, tuple(formats), direction, ptime, None, *_offered(keys)),))
 
 
 def relay_offer(
-    received: Description, local: LocalMedia, origin: LocalOrigin, allowed: Sequence[str] | None
+    received: Description,
+    local: LocalMedia,
+    origin: LocalOrigin,
+    allowed: Sequence[str] | None,
+    keys: LocalKeys | None = None,
+    srtp: SrtpPolicy = "off",
 ) -> Description:
     """What the other leg is offered when `received` came: our address, the same formats and payload types.
 
     `allowed` names the encodings that may pass (case-insensitive; None: all); telephone-event passes with any
-    of them. Raises NothingFits (488) when no stream has a codec that may pass.
+    of them. `keys` are of the leg that is offered something, `srtp` is the policy of the leg that `received`
+    came on. Raises NothingFits (488) when no stream has a codec that may pass.
     """
     names = None if allowed is None else frozenset([name.upper() for name in allowed])
-    index = audio_index(received, names)
+    index = audio_index(received, names, srtp)
     if index is None:
         raise NothingFits("No Acceptable Audio Stream")
     media = received.media[index]
     passed = tuple([known for known in media.formats if _passes(known, names)])
-    stream = _stream(local, passed, stated(media), media.ptime, media.max_ptime)
+    stream = _stream(local, passed, stated(media), media.ptime, media.max_ptime, *_offered(keys))
     return _ours(local, origin, (stream,))
 
 
@@ -124,6 +134,7 @@ def answer(
     formats: Sequence[Format] | None = None,
     direction: Direction = "sendrecv",
     ptime: int | None = None,
+    keys: LocalKeys | None = None,
 ) -> Description:
     """An answer with as many streams as the offer, in its order (RFC 3264 §6).
 
@@ -132,14 +143,16 @@ def answer(
     offer numbers them; None takes all that were offered. `direction` is what we would like: the answer says
     as much of it as the offer allows (§6.1). Raises NothingFits (488).
     """
+    srtp: SrtpPolicy = "off" if keys is None else keys.policy
     streams: list[Media] = []
     taken = False
     for media in received_offer.media:
-        chosen = () if taken or not usable(media) else _choose(media.formats, formats)
+        chosen = () if taken or not usable(media, srtp) else _choose(media.formats, formats)
         if chosen:
             taken = True
             allowed = common_direction(reversed_direction(stated(media)), direction)
-            streams.append(_stream(local, chosen, allowed, ptime, None))
+            crypto = answered(media.attributes, keys)
+            streams.append(_stream(local, chosen, allowed, ptime, None, media.protocol, crypto))
         else:
             tokens = media.tokens or ("0",)
             streams.append(Media(media.kind, 0, media.protocol, tokens, (), local.address))
@@ -226,18 +239,26 @@ def renewed(ours: Description, current: Agreed, direction: Direction) -> Descrip
     """A new offer on a leg whose last description from us is `ours`: hold, resume or refresh (RFC 3264 §8).
 
     The same streams in the same order, our numbers for the codecs (§8.3.2), those agreed on and no others,
-    and the next version.
+    the crypto line that was taken, and the next version.
     """
     index = open_index(ours)
     streams = list(ours.media)
     last = streams[index]
     by_number = {known.payload_type: known for known in last.formats}
-    kept = tuple([by_number[number] for number in current.receive_types if number in by_number])
+    formats = tuple([by_number[number] for number in current.receive_types if number in by_number])
     streams[index] = replace(
-        last, formats=kept, tokens=tuple([str(known.payload_type) for known in kept]), direction=direction
+        last,
+        formats=formats,
+        tokens=tuple([str(known.payload_type) for known in formats]),
+        direction=direction,
+        attributes=kept(last.attributes, current.security),
     )
     origin = replace(ours.origin, version=ours.origin.version + 1)
     return replace(ours, origin=origin, media=tuple(streams))
+
+
+def _offered(keys: LocalKeys | None) -> tuple[str, tuple[str, ...]]:
+    return (PLAIN, ()) if keys is None else keys.offered()
 
 
 def _passes(known: Format, names: frozenset[str] | None) -> bool:
@@ -270,9 +291,13 @@ def _stream(
     direction: Direction,
     ptime: int | None,
     max_ptime: int | None,
+    protocol: str = PLAIN,
+    attributes: tuple[str, ...] = (),
 ) -> Media:
     tokens = tuple([str(known.payload_type) for known in formats])
-    return Media("audio", local.port, PROTOCOL, tokens, formats, local.address, direction, ptime, max_ptime)
+    return Media(
+        "audio", local.port, protocol, tokens, formats, local.address, direction, ptime, max_ptime, attributes
+    )
 
 
 def _ours(local: LocalMedia, origin: LocalOrigin, media: tuple[Media, ...]) -> Description:
@@ -305,4 +330,5 @@ def _agreed(ours: Media, theirs: Media, pairs: Sequence[tuple[Format, Format]]) 
         receives(own) and sends(their),
         tuple([mine.payload_type for _, mine in pairs]),
         theirs.ptime,
+        agreed_security(ours.protocol, ours.attributes, theirs.attributes),
     )

@@ -2,10 +2,9 @@
 
 from pbx.errors import MisuseError
 from pbx.sdp.address import UNSPECIFIED, literal
+from pbx.sdp.crypto import SrtpPolicy, fits
 from pbx.sdp.description import Description, Media
 from pbx.sdp.direction import Direction, common_direction
-
-PROTOCOL = "RTP/AVP"
 
 
 def stated(media: Media) -> Direction:
@@ -15,22 +14,27 @@ def stated(media: Media) -> Direction:
     return media.direction
 
 
-def usable(media: Media) -> bool:
-    """Whether this is a stream that we can take, its codecs aside: plain RTP audio to one unicast address."""
+def usable(media: Media, srtp: SrtpPolicy = "off") -> bool:
+    """Whether this is a stream that we can take, its codecs aside: RTP audio to one unicast address.
+
+    `srtp` says how it may be protected, or has to be.
+    """
     return (
         media.kind == "audio"
         and media.port != 0
         and media.port_count == 1
-        and media.protocol == PROTOCOL
+        and fits(media.protocol, media.attributes, srtp)
         and media.connection is not None
         and literal(media.connection) is not None
     )
 
 
-def audio_index(description: Description, names: frozenset[str] | None = None) -> int | None:
+def audio_index(
+    description: Description, names: frozenset[str] | None = None, srtp: SrtpPolicy = "off"
+) -> int | None:
     """The first usable stream with a codec (of these upper-case names, unless None), or None."""
     for index, media in enumerate(description.media):
-        if usable(media):
+        if usable(media, srtp):
             for known in media.formats:
                 if known.is_codec and (names is None or known.encoding in names):
                     return index

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from pbx.dialplan.call import Caller
+from pbx.sdp.crypto import SrtpPolicy
 from pbx.service.network import Network
 from pbx.sip.authentication import Authenticated, Authenticator, Challenge
 from pbx.sip.digest import Algorithm
@@ -23,6 +24,7 @@ class User:
 
     name: str = ""
     caller_id: str = ""
+    srtp: SrtpPolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +36,20 @@ class Trunk:
     port: int
     transport: str = "udp"
     inbound: tuple[IpNetwork, ...] = ()
+    srtp: SrtpPolicy | None = None
 
 
 @dataclass(slots=True)
 class Source:
-    """Where a call came from: `name` is "trunk/NAME", "users" or "anyone" as an `entry` writes it."""
+    """Where a call came from: `name` is "trunk/NAME", "users" or "anyone" as an `entry` writes it.
+
+    `srtp` is the policy of that trunk or user; None is the service's.
+    """
 
     name: str
     caller: Caller
     trunk: str | None = None
+    srtp: SrtpPolicy | None = None
 
 
 class Admission:
@@ -69,13 +76,15 @@ class Admission:
         """The source of an INVITE, or the challenge for it. Raises PeerError (400)."""
         trunk = self._trunk_of(flow.remote[0])
         if trunk is not None:
-            return Source(f"trunk/{trunk}", _presented(request, trusted=True), trunk)
+            return Source(f"trunk/{trunk.name}", _presented(request, trusted=True), trunk.name, trunk.srtp)
         if not self.is_ours(request.from_.uri, flow):
             return Source("anyone", _presented(request, trusted=False))
         verified = self._verified(request, now)
         if isinstance(verified, Challenge):
             return verified
-        return Source("users", self._user(verified, request.from_))
+        user = self._users.get(verified.user)
+        srtp = None if user is None else user.srtp
+        return Source("users", self._user(verified, request.from_), srtp=srtp)
 
     def registering(self, request: Request, now: float) -> str | Challenge:
         """The user a REGISTER is authenticated as, or the challenge for it. Raises PeerError (400)."""
@@ -91,13 +100,13 @@ class Admission:
         host = uri.host
         return host == self._domain or host == self._network.address_to(flow)
 
-    def _trunk_at(self, host: str) -> str | None:
+    def _trunk_at(self, host: str) -> Trunk | None:
         if not self._trunks:
             return None
         address = ipaddress.ip_address(host)
         for trunk in self._trunks:
             if any(address in network for network in trunk.inbound):
-                return trunk.name
+                return trunk
         return None
 
     def _user(self, verified: Authenticated, from_: NameAddr) -> Caller:

@@ -9,6 +9,7 @@ from pbx.dialplan.decisions import Dial
 from pbx.dialplan.targets import Target, TrunkTarget, UriTarget, UserTarget, escaped_user
 from pbx.net.addresses import is_literal
 from pbx.registrar.registrar import Registrar
+from pbx.sdp.crypto import SrtpPolicy
 from pbx.service.admission import Trunk, User
 from pbx.service.network import Network, OwnAddress, bracketed
 from pbx.sip.flow import Flow, Transport
@@ -117,7 +118,14 @@ class Destinations:
                     continue
                 flow = opened
             yield self._destination(
-                binding.contact, flow, to, dialled, label=f"user/{user}", routes=binding.path, pinned=True
+                binding.contact,
+                flow,
+                to,
+                dialled,
+                label=f"user/{user}",
+                routes=binding.path,
+                pinned=True,
+                srtp=self._users[user].srtp,
             )
 
     def _trunk(self, name: str, number: str, dialled: Dialled, addresses: Addresses) -> Iterable[Destination]:
@@ -128,7 +136,9 @@ class Destinations:
         if flow is not None:
             host = f"{bracketed(trunk.host)}:{trunk.port}"
             target = Uri.parse(f"sip:{escaped_user(number)}@{host}")
-            yield self._destination(target, flow, target, dialled, label=f"trunk/{name}", trunk=name)
+            yield self._destination(
+                target, flow, target, dialled, label=f"trunk/{name}", trunk=name, srtp=trunk.srtp
+            )
 
     def _flow(self, host: str, port: int | None, transport: str | None, addresses: Addresses) -> Flow | None:
         address = addresses.get(host, host)
@@ -151,6 +161,7 @@ class Destinations:
         trunk: str | None = None,
         routes: Sequence[str] = (),
         pinned: bool = False,
+        srtp: SrtpPolicy | None = None,
     ) -> Destination:
         return Destination(
             target=target,
@@ -165,6 +176,7 @@ class Destinations:
             headers=self._sent(dialled),
             max_forwards=dialled.max_forwards,
             pinned=pinned,
+            srtp=srtp,
         )
 
     def _presented(self, call: Call, flow: Flow, *, to_trunk: bool) -> NameAddr:

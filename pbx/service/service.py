@@ -121,7 +121,7 @@ class Service:
         )
         _make_directory(settings.directories.state, "directories")
         ids = Ids(random_bytes)
-        users = {name: User(user.name, user.caller_id) for name, user in settings.users.items()}
+        users = {name: User(user.name, user.caller_id, user.srtp) for name, user in settings.users.items()}
         trunks = {name: _trunk(name, settings) for name in settings.trunks}
         self.metrics = Metrics(trunks)
         self.endpoint = Endpoint(
@@ -190,7 +190,9 @@ class Service:
                 POLICIES[settings.policy.final_codes],
                 DEFAULT_FORMATS,
                 settings.codecs,
-                transcode=False,
+                settings.media.transcode,
+                # Offering SRTP to everybody is not what a service does that merely takes it.
+                srtp="accepted" if settings.media.srtp == "optional" else settings.media.srtp,
             ),
             ids=ids,
             observer=Counting(self.metrics),
@@ -416,7 +418,9 @@ def _routes(settings: Settings) -> Routes:
 def _trunk(name: str, settings: Settings) -> Trunk:
     trunk = settings.trunks[name]
     addresses = () if trunk.inbound is None else trunk.inbound.addresses
-    return Trunk(name, trunk.host.host, trunk.host.port or DEFAULT_PORT, trunk.transport, addresses)
+    return Trunk(
+        name, trunk.host.host, trunk.host.port or DEFAULT_PORT, trunk.transport, addresses, trunk.srtp
+    )
 
 
 def _ha1(name: str, user: UserSettings, realm: str) -> Ha1:

@@ -28,6 +28,7 @@ from pbx.ids import Ids
 from pbx.media.values import DigitHeard, SourceEnded
 from pbx.registrar.binding import BindingEvent
 from pbx.registrar.registrar import Registrar
+from pbx.sdp.crypto import LocalKeys
 from pbx.sdp.description import parse as parse_sdp
 from pbx.service.admission import Admission, Source
 from pbx.service.counting import Counting
@@ -338,7 +339,8 @@ class Switch:
             allow=DIALOG_ALLOW,
             server=PRODUCT,
         )
-        audio = Audio(self._media, self._own.address(flow), self._ids.number(48))
+        keys = LocalKeys(source.srtp or self._settings.srtp, self._ids.octets)
+        audio = Audio(self._media, self._own.address(flow), self._ids.number(48), keys)
         label = source.name if source.caller.user is None else f"user/{source.caller.user}"
         leg = Leg(session, audio, flow=flow, label=label, trunk=source.trunk, pinned=source.trunk is None)
         transaction.user = leg

@@ -18,6 +18,7 @@ from pbx.media.values import (
     Sound,
     SourceId,
 )
+from pbx.sdp.crypto import Security
 
 
 def a_sound(number: int = 1) -> Sound:
@@ -37,6 +38,7 @@ class Row:
     payload_map: dict[int, int] = field(default_factory=dict)
     audio: LegAudio | None = None
     echo: bool = False
+    security: Security | None = None
     peer: LegId | None = None
     muted: bool = False
     inband: bool = False
@@ -101,6 +103,9 @@ class FakeMedia:
         row.remote, row.receive, row.send, row.payload_map = remote, receive, send, dict(payload_map)
         row.audio = audio
         assert set(payload_map) <= set(clock_rates)
+
+    def secure(self, leg: LegId, security: Security | None) -> None:
+        self.rows[leg].security = security
 
     def bridge(self, a: LegId, b: LegId) -> None:
         self.leave(a)

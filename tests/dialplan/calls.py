@@ -1,9 +1,10 @@
 """Calls and dialplans for the tests of this package."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 from pbx.dialplan.call import Call, Caller
-from pbx.dialplan.compiler import compile_dialplan
+from pbx.dialplan.compiler import compile_dialplan, load_dialplan
 from pbx.dialplan.generation import Generation, Verdict, decide_now
 from pbx.dialplan.scope import KnownNames
 from pbx.documents import loads
@@ -72,3 +73,11 @@ def pairs(table: str) -> list[tuple[str, str]]:
     """What is written, and under it, indented, what is said about it."""
     lines = table.strip("\n").split("\n")
     return [(lines[index], lines[index + 1].strip()) for index in range(0, len(lines), 2)]
+
+
+def with_problems(path: Path, known: KnownNames = KNOWN) -> tuple[Generation | None, list[str]]:
+    """The dialplan at `path`, or its problems as they are printed."""
+    try:
+        return load_dialplan(path, known), []
+    except DocumentError as error:
+        return None, [str(problem) for problem in error.problems]

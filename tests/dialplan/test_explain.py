@@ -234,6 +234,7 @@ def test_json() -> None:
             }
         ],
         "decision": {"kind": "hangup", "reason": "rule 1, to 1"},
+        "then": [],
     }
 
 

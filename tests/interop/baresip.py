@@ -46,7 +46,10 @@ def read_wav(path: Path) -> Samples:
 
 
 class Baresip:
-    """One baresip, as `user`; registers with `registrar` (HOST:PORT) when one is given."""
+    """One baresip, as `user`; registers with `registrar` (HOST:PORT) when one is given.
+
+    `encryption` is its word for SRTP: srtp (taken and offered with RTP/AVP) or srtp-mand (RTP/SAVP).
+    """
 
     def __init__(
         self,
@@ -57,8 +60,10 @@ class Baresip:
         domain: str = HOST,
         password: str = "",
         registrar: str = "",
+        encryption: str = "",
     ) -> None:
         self.user = user
+        self._encryption = encryption
         self.directory = directory
         self.sip_port = free_sip_port()
         self.events: list[dict[str, Any]] = []
@@ -108,7 +113,7 @@ class Baresip:
             "audio_buffer 20-160",
             "rtp_timeout 30",
             f"snd_path {self.directory}",
-            *(f"module {name}.so" for name in ("g711", "sndfile", "aufile", "aubridge")),
+            *(f"module {name}.so" for name in ("g711", "sndfile", "aufile", "aubridge", "srtp")),
             *(f"module_tmp {name}.so" for name in ("uuid", "account")),
             *(f"module_app {name}.so" for name in ("menu", "ctrl_tcp")),
         ]
@@ -119,6 +124,7 @@ class Baresip:
             f"auth_pass={password}" if password else "",
             "answermode=manual",
             "audio_codecs=PCMU/8000/1",
+            f"mediaenc={self._encryption}" if self._encryption else "",
         ]
         options += [f'outbound="sip:{registrar}"', "regint=60"] if registrar else ["regint=0"]
         return f"<sip:{self.user}@{domain}>;{';'.join(filter(None, options))}\n"

@@ -49,7 +49,8 @@ def test_two_baresips_call_each_other_without_a_pbx(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
+def service(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Service]:
+    """The service; its parameter is the SRTP policy of each user."""
     dialplan = tmp_path / "dialplan.yaml"
     dialplan.write_text(
         "timezone: Europe/Amsterdam\n"
@@ -61,7 +62,10 @@ def service(tmp_path: Path) -> Iterator[Service]:
     config = {
         "domain": DOMAIN,
         "sip": {"t1": "50ms", "t2": "400ms", "t4": "500ms"},
-        "users": {user: {"name": user, "password": password} for user, password in PASSWORDS.items()},
+        "users": {
+            user: {"name": user, "password": password, "srtp": srtp}
+            for (user, password), srtp in zip(PASSWORDS.items(), request.param, strict=True)
+        },
         "dialplan": str(dialplan),
     }
     started = Service.start(config, tmp_path / "pbx")
@@ -71,16 +75,34 @@ def service(tmp_path: Path) -> Iterator[Service]:
         started.stop()
 
 
-def test_two_baresips_register_and_talk_through_the_pbx(service: Service, tmp_path: Path) -> None:
-    def phone(user: str, tone: float) -> Baresip:
+@pytest.mark.parametrize(
+    ("service", "alices", "bobs"),
+    [
+        (("off", "off"), "", ""),
+        (("optional", "optional"), "srtp-mand", ""),
+        (("optional", "required"), "", "srtp-mand"),
+        (("optional", "optional"), "srtp", "srtp"),
+    ],
+    indirect=["service"],
+)
+def test_two_baresips_register_and_talk_through_the_pbx(
+    service: Service, tmp_path: Path, alices: str, bobs: str
+) -> None:
+    def phone(user: str, tone: float, encryption: str) -> Baresip:
         registrar = service.target("udp", HOST)
         assert registrar is not None
         return Baresip(
-            tmp_path / user, user, tone, domain=DOMAIN, password=PASSWORDS[user], registrar=registrar
+            tmp_path / user,
+            user,
+            tone,
+            domain=DOMAIN,
+            password=PASSWORDS[user],
+            registrar=registrar,
+            encryption=encryption,
         )
 
     before = service.numbers()
-    with phone("1001", ALICE) as alice, phone("1002", BOB) as bob:
+    with phone("1001", ALICE, alices) as alice, phone("1002", BOB, bobs) as bob:
         # baresip registers as it starts, before anybody can listen to its events.
         for each in (alice, bob):
             assert wait_until(each.registered, 15)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from pbx.media.plane import MediaPlane
 from pbx.media.values import Address, LegId, MediaEvent
 
-PATIENCE = 10.0
+PATIENCE = 20.0
 _STEP = 0.002
 _pause = threading.Event()
 _ranges = itertools.count(os.getpid() * 37)

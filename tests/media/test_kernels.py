@@ -71,6 +71,7 @@ def test_sequences_are_counted_as_the_twin_counts_them(start: int, moves: list[t
         assert (leg["highest"], leg["epoch"], leg["ssrc_changes"]) == (twin.highest, twin.epoch, twin.changes)
         expected = leg["expected_before"] + leg["highest"] - leg["base"] + 1
         assert expected - leg["received_before"] - leg["source_received"] == twin.lost
+        assert leg["loss_runs"] == twin.runs
 
 
 @given(

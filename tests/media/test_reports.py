@@ -1,4 +1,5 @@
 import struct
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -6,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pbx.media import layout, reports
+from pbx.media import layout, reports, snapshots
 from pbx.media.plane import MediaPlane
+from pbx.rtp.rtcp import ReceiverReport, encode_compound
+from pbx.rtp.xr import ExtendedReport, OtherBlock, VoipMetrics
 from tests.media.support import Phones, bridged, new_plane, wait_until
 from tests.media.test_kernels import record
 
@@ -112,6 +115,38 @@ def test_the_peers_sender_report_is_answered_with_its_time_and_our_delay() -> No
     assert (reported, delay) == (0x22223333, 16384)
 
 
+VOICE = VoipMetrics(
+    77, 13, 5, 128, 3, 200, 5000, 80, 40, -20, -60, 55, 16, 85, 127, 42, 38, 0, 0, 60, 120, 200
+)
+
+
+def test_an_extended_report_on_our_stream_is_kept() -> None:
+    plane_row = record(stream_ssrc=77, round_trip=-1, heard_jitter=-1)
+    others = (OtherBlock(4, 0, bytes(8)), replace(VOICE, ssrc=78, mos_cq=11))
+    data = encode_compound([ReceiverReport(5), ExtendedReport(5, (*others, VOICE))])
+    assert reports.read_compound(plane_row, room(data), len(data), WALL, 0)
+    row = dict(zip(layout.LEG.names or (), plane_row.tolist(), strict=True))
+    assert snapshots._heard(row).voice == VOICE
+    data = encode_compound([ReceiverReport(5), ExtendedReport(5, others)])
+    empty = record(stream_ssrc=77)
+    assert reports.read_compound(empty, room(data), len(data), WALL, 0)
+    assert not empty["metrics_heard"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x80\xcf\x00\x00",
+        b"\x80\xcf\x00\x02" + bytes(4) + b"\x07\x00\x00\x08",
+        b"\x80\xcf\x00\x03" + bytes(4) + b"\x07\x00\x00\x02" + bytes(4),
+        b"\x80\xcf\x00\x02" + bytes(4) + b"\x01\x00\xff\xff",
+    ],
+)
+def test_extended_reports_that_lie_are_refused(data: bytes) -> None:
+    data = receiver_report() + data
+    assert not reports.read_compound(record(), room(data), len(data), WALL, 0)
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -131,9 +166,13 @@ def test_malformed_reports_are_refused(data: bytes) -> None:
     assert not reports.read_compound(record(), room(data), len(data), WALL, 0)
 
 
-@given(st.binary(max_size=200), st.integers(0, 3))
+# A report, and the head of an extended one of a block and a half.
+EXTENDED = receiver_report() + b"\x80\xcf\x00\x0c" + bytes(4) + b"\x07\x00\x00\x08" + bytes(3) + b"\x00"
+
+
+@given(st.binary(max_size=200), st.integers(0, 4))
 def test_no_bytes_reach_beyond_what_was_received(data: bytes, start: int) -> None:
-    data = [b"", b"\x81\xc9", b"\x82\xc8\x00\x06", b"\x80\xc9\x00\x01"][start] + data
+    data = [b"", b"\x81\xc9", b"\x82\xc8\x00\x06", b"\x80\xc9\x00\x01", EXTENDED][start] + data
     quiet, loud = room(data), room(data)
     loud[len(data) :] = 0xFF
     one, other = record(round_trip=-1), record(round_trip=-1)

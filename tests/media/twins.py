@@ -42,14 +42,18 @@ class Source:
     changes: int = 0
     old_expected: int = 0
     old_received: int = 0
+    heard: set[int] = field(default_factory=set)
+    old_runs: int = 0
 
     def begin(self, ssrc: int, sequence: int, epoch: int) -> tuple[str, int]:
         if self.ssrc is not None:
             self.old_expected += self.highest - self.first + 1
             self.old_received += self.received
             self.changes += self.ssrc != ssrc
+            self.old_runs = self.runs
         self.ssrc, self.epoch, self.first, self.highest, self.received = ssrc, epoch, sequence, sequence, 1
         self.seen = {sequence}
+        self.heard = {sequence}
         self.expected_next_after_jump = None
         return "in order", sequence
 
@@ -61,6 +65,7 @@ class Source:
             self.highest += ahead
             self.received += 1
             self.seen = {number for number in self.seen if number > self.highest - 64} | {self.highest}
+            self.heard.add(self.highest)
             self.expected_next_after_jump = None
             return "in order", self.highest
         if 3000 <= ahead < 65536 - 100:
@@ -75,7 +80,19 @@ class Source:
         if extended in self.seen:
             return "duplicate", extended
         self.seen.add(extended)
+        if extended > self.highest - 63:
+            self.heard.add(extended)
         return "reordered", extended
+
+    @property
+    def runs(self) -> int:
+        """How many runs of missing numbers there are, of all sources so far."""
+        if self.ssrc is None:
+            return 0
+        missing = [number not in self.heard for number in range(self.first, self.highest + 1)]
+        return self.old_runs + sum(
+            lost and not before for before, lost in zip([False, *missing], missing, strict=False)
+        )
 
     @property
     def lost(self) -> int:

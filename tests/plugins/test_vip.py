@@ -9,10 +9,11 @@ import pytest
 
 import pbx.testing
 from pbx import Continue, Dial, Goto
+from pbx.dialplan.decisions import OUTCOMES
 from pbx.dialplan.explain import explain
 from pbx.dialplan.plugins import load_plugins
 from pbx.errors import DocumentError, OperatorError
-from plugins.vip import OUTCOMES, Vip
+from plugins.vip import Vip
 from tests.dialplan.calls import call, generation
 from tests.dialplan.plugin_files import known
 

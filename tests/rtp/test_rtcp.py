@@ -37,7 +37,7 @@ _others = st.one_of(
     _reports,
     st.builds(SourceDescription, st.lists(st.builds(SdesChunk, _word, _items), max_size=3).map(tuple)),
     st.builds(Goodbye, st.lists(_word, max_size=3).map(tuple), st.one_of(st.none(), st.binary(max_size=20))),
-    st.builds(OtherRtcp, st.sampled_from([204, 205, 207]), st.integers(0, 31), _extension),
+    st.builds(OtherRtcp, st.sampled_from([204, 205, 206]), st.integers(0, 31), _extension),
 )
 compounds: st.SearchStrategy[list[RtcpPacket]] = st.builds(
     lambda first, rest: [first, *rest], _reports, st.lists(_others, max_size=3)

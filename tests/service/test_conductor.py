@@ -7,6 +7,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from pbx.errors import PeerError
+from pbx.media.values import SourceEnded, SourceId
 from pbx.registrar.binding import BindingAdded, BindingEvent
 from pbx.service.conductor import Conductor
 from pbx.sip.flow import Flow
@@ -16,7 +17,7 @@ from pbx.sip.outputs import Transmit
 from tests.service.house import DIALPLAN, House
 from tests.service.phone import Phone
 
-BY_NAME = '        - {to: "701", dial: "sip:a@name.example"}\n'
+BY_NAME = '        - {to: "701", dial: "sip:a@name.example"}\n        - {to: "702", play: "1"}\n'
 NAMED = DIALPLAN.replace("  public:", BY_NAME + "  public:")
 THERE = ("203.0.113.9", 5060)
 
@@ -232,3 +233,17 @@ def test_what_is_ordered_of_the_media_plane_is_let_go_whatever_happens(
     alice.invite("600")
     assert house.conductor.faults == 1
     assert house.held[-1] is False
+
+
+def test_what_the_media_plane_says_reaches_the_call(house: Conducted, alice: Phone) -> None:
+    call = alice.invite("702")
+    call.ack()
+    (source,) = house.media.sources
+    house.conductor.media_happened(SourceEnded(SourceId(999, 1)))
+    assert house.media.sources
+    house.conductor.media_happened(SourceEnded(source))
+    assert not house.media.sources
+    assert alice.methods() == ["BYE"], "the chain has run out"
+    assert house.conductor.faults == 0
+    alice.answer_last(200, "BYE")
+    house.assert_nothing_left()

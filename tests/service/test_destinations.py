@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
 from pbx.call.plan import Connect, Destination
-from pbx.dialplan.call import Call, Caller
+from pbx.dialplan.call import Call, Caller, CallerId
 from pbx.dialplan.decisions import Dial
 from pbx.registrar.binding import Binding
 from pbx.registrar.registrar import Registrar
@@ -75,8 +75,9 @@ class Book:
         called: str = "1002",
         caller: Caller = ALICE,
         addresses: Mapping[str, str] | None = None,
+        **more: Any,
     ) -> Connect:
-        call = Call("id", caller, called, "users", datetime(2026, 11, 23, tzinfo=UTC))
+        call = Call("id", caller, called, "users", datetime(2026, 11, 23, tzinfo=UTC), **more)
         return self.destinations.plan(dial, Dialled(call, 69, [("x-a", "b")]), addresses or {}, 0)
 
     def only(self, dial: Dial, **more: object) -> Destination:
@@ -119,6 +120,33 @@ class TestUsers:
     def test_a_caller_without_a_number_is_anonymous(self, book: Book) -> None:
         book.bind("1002", "192.0.2.12")
         assert book.only(Dial("user/1002"), caller=STRANGER).from_ == f"<sip:anonymous@{DOMAIN}>"
+
+    @pytest.mark.parametrize(
+        ("shown", "from_"),
+        [
+            (CallerId("2000", "Sales"), f'"Sales" <sip:2000@{DOMAIN}>'),
+            (CallerId("2000"), f"<sip:2000@{DOMAIN}>"),
+            (CallerId(name="Sales"), f'"Sales" <sip:1001@{DOMAIN}>'),
+            (CallerId(), f'"Alice" <sip:1001@{DOMAIN}>'),
+            (CallerId("2000", hidden=True), '"Anonymous" <sip:anonymous@anonymous.invalid>'),
+        ],
+    )
+    def test_what_the_dialplan_shows_instead(self, book: Book, shown: CallerId, from_: str) -> None:
+        book.bind("1002", "192.0.2.12")
+        one = book.only(Dial("user/1002"), shown=shown)
+        assert one.from_ == from_
+        assert ("Privacy", "id") in one.headers if shown.hidden else list(one.headers) == [("x-a", "b")]
+
+    def test_a_trunk_is_shown_it_too(self, book: Book) -> None:
+        one = book.only(
+            Dial("trunk/carrier"), addresses={"c.example": "198.51.100.9"}, shown=CallerId("+31201234599")
+        )
+        assert one.from_.startswith("<sip:+31201234599@")
+
+    def test_headers_that_the_dialplan_adds(self, book: Book) -> None:
+        book.bind("1002", "192.0.2.12")
+        one = book.only(Dial("user/1002"), sent_headers=(("X-Queue", "sales"),))
+        assert list(one.headers) == [("x-a", "b"), ("X-Queue", "sales")]
 
     def test_a_number_cannot_end_the_user_part(self, book: Book) -> None:
         book.bind("1002", "192.0.2.12")

@@ -78,7 +78,7 @@ class Decided:
     def __init__(self, decision: decisions.Final) -> None:
         self._decision = decision
 
-    async def decide(self, call: RoutedCall, *, facts: Facts) -> Verdict:
+    async def decide(self, call: RoutedCall, *, facts: Facts, stopwatch: object) -> Verdict:
         return Verdict(self._decision, (), call, self.number)
 
 

@@ -34,6 +34,9 @@ class StrictMedia(FakeMedia):
             assert 0 <= accepted < 128
             assert 0 <= given < 128
             assert 0 < clock_rates[accepted] <= MAX_CLOCK_RATE
+        if audio is not None:
+            assert all(0 <= number < 128 for number in audio.decode)
+            assert audio.ptime_ms in {10, 20, 30, 40, 60}
         super().configure(
             leg,
             remote=remote,

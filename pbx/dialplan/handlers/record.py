@@ -1,7 +1,6 @@
 """`record: both`: have the call recorded once it is answered; the next handler is asked."""
 
 import re
-from dataclasses import replace
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -48,10 +47,15 @@ class RecordHandler(Handler):
     def decide(self, call: Call) -> Decision:
         """Go on with a call that is to be recorded."""
         assert self._name is not None
-        named = call.naming({"date": f"{call.at:%Y%m%d}", "time": f"{call.at:%H%M%S}", "id": call.id})
-        name = safe_name(self._name.expand(named))
+        at = call.at
+        here = {
+            "date": f"{at.year:04}{at.month:02}{at.day:02}",
+            "time": f"{at.hour:02}{at.minute:02}{at.second:02}",
+            "id": call.id,
+        }
+        name = safe_name(self._name.expand(call, None, here))
         record = Record(self.options.what, self.options.format, name)
-        return Continue(f"record {self.options.what} as {name}", replace(call, record=record))
+        return Continue(f"record {self.options.what} as {name}", call.changed(record=record))
 
 
 def safe_name(text: str) -> str:

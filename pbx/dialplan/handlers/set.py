@@ -1,11 +1,10 @@
 """`set: {caller_name: Shop}`: change what the handlers after it, and the callee, see of the call."""
 
 import re
-from dataclasses import replace
 
 from pydantic import Field
 
-from pbx.dialplan.call import Call, CallerId
+from pbx.dialplan.call import Call, Caller, CallerId
 from pbx.dialplan.decisions import Continue, Decision
 from pbx.dialplan.handler import Handler
 from pbx.dialplan.placeholders import BUILT_IN, NAME, Template
@@ -79,9 +78,9 @@ class SetHandler(Handler):
         """Go on with the changed call."""
         caller, shows, headers = call.caller, call.shown, call.sent_headers
         if self._number is not None:
-            caller = replace(caller, number=self._number.expand(call))
+            caller = Caller(self._number.expand(call), caller.name, caller.user)
         if self._name is not None:
-            caller = replace(caller, name=self._name.expand(call))
+            caller = Caller(caller.number, self._name.expand(call), caller.user)
         if self._shows:
             before = shows or CallerId()
             shows = CallerId(
@@ -93,9 +92,12 @@ class SetHandler(Handler):
             added = tuple((name, safe_text(text.expand(call))) for name, text in self._headers.items())
             names = {name.lower() for name in self._headers}
             headers = (*(each for each in headers if each[0].lower() not in names), *added)
-        variables = {name: template.expand(call) for name, template in self._variables.items()}
-        changed = replace(call, caller=caller, shown=shows, sent_headers=headers)
-        return Continue(self._reason, changed.naming(variables) if variables else changed)
+        variables = call.variables
+        if self._variables:
+            named = {name: template.expand(call) for name, template in self._variables.items()}
+            variables = {**variables, **named}
+        changed = call.changed(caller=caller, shown=shows, sent_headers=headers, variables=variables)
+        return Continue(self._reason, changed)
 
     def _bind_headers(self, scope: Scope) -> dict[str, Template]:
         found: dict[str, Template] = {}
@@ -114,6 +116,8 @@ class SetHandler(Handler):
 
 def safe_text(text: str) -> str:
     """`text` for a header: without control characters and what is not Unicode, of 256 characters at most."""
+    if text.isascii() and text.isprintable() and len(text) <= _LONGEST:
+        return text.strip()
     kept = "".join(each for each in text if each.isprintable())
     return kept.encode("utf-8", "ignore").decode("utf-8")[:_LONGEST].strip()
 

@@ -1,0 +1,155 @@
+"""What the watch over a leg's quality is told and says."""
+
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+Direction = Literal["in", "out"]
+Band = Literal["excellent", "good", "fair", "poor", "bad"]
+
+_BANDS: Final[tuple[tuple[float, Band], ...]] = (
+    (4.0, "excellent"),
+    (3.5, "good"),
+    (3.0, "fair"),
+    (2.5, "poor"),
+)
+
+
+def band_of(mos: float) -> Band:
+    """The word for a MOS: excellent from 4.0, good from 3.5, fair from 3.0, poor from 2.5, else bad."""
+    for least, band in _BANDS:
+        if mos >= least:
+            return band
+    return "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class QualityLimits:
+    """When something is said.
+
+    `alert_mos` and `alert_samples`: so many samples in a row below it raise an alert, so many at or above it
+    end it. `one_way_s`: nothing comes, though we send. `dead_air_s`: neither side is louder than
+    `silence_dbov`. `clipped_share`: more samples than that at full scale within an interval. `fewest` packets
+    make a sample.
+    """
+
+    alert_mos: float = 3.0
+    alert_samples: int = 3
+    one_way_s: float = 10.0
+    dead_air_s: float = 20.0
+    silence_dbov: float = -60.0
+    clipped_share: float = 0.01
+    fewest: int = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """How loud the last interval was, in dBov (0 is full scale; None: not measured), and what was clipped.
+
+    `heard_dbov` is the peer's voice, `said_dbov` what we sent it; `clipped_share` is the part of the peer's
+    samples at full scale.
+    """
+
+    heard_dbov: float | None = None
+    said_dbov: float | None = None
+    clipped_share: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QualitySample:
+    """One direction over one interval that ended `at`.
+
+    `loss_percent` is of what was never heard, `jitter_ms` and `round_trip_ms` are as last measured.
+    `reported` says that the score is the peer's own (RFC 3611), not our estimate.
+    """
+
+    direction: Direction
+    at: float
+    mos: float
+    band: Band
+    loss_percent: float
+    burst_ratio: float
+    jitter_ms: float | None
+    round_trip_ms: float | None
+    reported: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class QualityAlert:
+    """A direction has stayed below the limit; `mos` is the mean of the samples that say so."""
+
+    direction: Direction
+    at: float
+    mos: float
+
+
+@dataclass(frozen=True, slots=True)
+class QualityRecovered:
+    """A direction that an alert was raised for is good enough again."""
+
+    direction: Direction
+    at: float
+    mos: float
+
+
+@dataclass(frozen=True, slots=True)
+class OneWayAudio:
+    """Only one direction flows though both should: nothing comes (`in`), or nothing arrives (`out`)."""
+
+    direction: Direction
+    at: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class DeadAir:
+    """Packets flow and nobody is heard on either side."""
+
+    at: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Clipping:
+    """The peer's voice reaches full scale so often that it is distorted."""
+
+    at: float
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class FlowsAgain:
+    """What a OneWayAudio (`in` or `out`) or DeadAir (`both`) said is over."""
+
+    direction: Direction | Literal["both"]
+    at: float
+
+
+QualityEvent = QualitySample | QualityAlert | QualityRecovered | OneWayAudio | DeadAir | Clipping | FlowsAgain
+
+
+@dataclass(frozen=True, slots=True)
+class DirectionTotals:
+    """A direction of a leg from first to last; everything is None until it was measured.
+
+    `mos` is of the whole call, `worst_mos` the lowest sample; `bad_samples` were below the alert's limit.
+    """
+
+    mos: float | None = None
+    worst_mos: float | None = None
+    loss_percent: float | None = None
+    burst_ratio: float | None = None
+    jitter_ms: float | None = None
+    samples: int = 0
+    bad_samples: int = 0
+    alerts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class QualityTotals:
+    """Both directions of a leg, its last measured round trip, and how long it was one-way or dead."""
+
+    heard: DirectionTotals = field(default_factory=DirectionTotals)
+    said: DirectionTotals = field(default_factory=DirectionTotals)
+    round_trip_ms: float | None = None
+    one_way_s: float = 0.0
+    dead_air_s: float = 0.0
