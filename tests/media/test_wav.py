@@ -143,7 +143,7 @@ class TestReading:
         with pytest.raises(OperatorError, match="longer than 60 minutes"):
             parse_wav(a_wav(bytes(4000 * 3601), bits=8, rate=4000), NOWHERE)
 
-    @settings(max_examples=300)
+    @settings(max_examples=300, deadline=None)
     @given(st.data())
     def test_a_damaged_file_is_read_or_refused_and_nothing_else(self, data: st.DataObject) -> None:
         content = bytearray(a_wav(SHORT[:40].tobytes(), more=b"LIST\2\0\0\0ab"))
@@ -174,7 +174,7 @@ class TestResampling:
         assert heard.max() == 32767
         assert heard[15] > 20000
 
-    @settings(max_examples=50)
+    @settings(max_examples=30, deadline=None)
     @given(st.integers(4000, 60000), st.sampled_from([8000, 16000]), st.integers(1, 400))
     def test_any_rate_gives_as_much_time(self, rate: int, wanted: int, size: int) -> None:
         heard = resample(np.full(size, 1000, np.int16), rate, wanted)
