@@ -68,7 +68,7 @@ PIECES: Final = (
 
 
 def _drone(frequency: int, size: int, rate: int) -> npt.NDArray[np.float64]:
-    """The note that a piece stands on, breathing slowly: whole breaths, so that its end leads into its start."""
+    """The note that a piece stands on, in whole breaths, so that the end leads into the start."""
     times = np.arange(size) / rate
     breaths = max(1, round(size / rate / 6))
     loudness = 0.30 + 0.05 * np.cos(2 * np.pi * breaths * np.arange(size) / size)

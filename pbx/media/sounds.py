@@ -1,8 +1,9 @@
 """The sounds that calls hear, by name: files of the operator first, then what is built in.
 
 In each directory NAME.wav is the sound NAME, and LANGUAGE/NAME.wav that of one language; the files in music/
-are the music `default`, those in music/NAME/ the music NAME. Built in are prompts (`pbx.media.phrases`), which
-espeak-ng speaks into the cache at first use, tones (`tone.busy`, `tone.nl.busy`, `beep`), `silence`, music.
+are the music `default`, those in music/NAME/ the music NAME. Built in are prompts (`pbx.media.phrases`) that
+espeak-ng speaks into the cache, ahead or at first use, tones (`tone.busy`, `tone.nl.busy`, `beep`), `silence`
+and music.
 """
 
 import logging
@@ -10,6 +11,7 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -19,6 +21,7 @@ import numpy as np
 
 from pbx.errors import OperatorError
 from pbx.media import speech
+from pbx.media.cache import default_directory
 from pbx.media.music import PIECES
 from pbx.media.phrases import LANGUAGES, texts_of, voice_of
 from pbx.media.tones import TONE_NAMES, TONES, beep, tone
@@ -38,6 +41,11 @@ _KEPT_OCTETS: Final = 256 << 20
 _SPEECH_RATE: Final = 16000
 _TONE_RATE: Final = 8000
 _PIECES: Final = {piece.name: piece for piece in PIECES}
+
+
+def default_cache() -> Path:
+    """Where spoken prompts are kept: for all services of one user, beside the compiled code."""
+    return default_directory().with_name("prompts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,15 +133,16 @@ class SoundLibrary:
         sounds = self._music(name)
         return Playlist(sounds, choose(sum(len(sound.samples) for sound in sounds)))
 
-    def prepare(self) -> int:
-        """Compose the music, and speak each prompt that is not in the cache; how many. Raises OperatorError."""
-        self._music(DEFAULT_MUSIC)
-        count = 0
-        for name, text in texts_of(self._language).items():
-            if not self._cached(name, text, self._language).exists():
-                self._spoken(name, text, self._language)
-                count += 1
-        return count
+    def prepare(self, *, at_once: int = 1) -> int:
+        """Speak each prompt that is not in the cache yet, some at once; how many. Raises OperatorError."""
+        texts = texts_of(self._language)
+        missing = [
+            name for name, text in texts.items() if not self._cached(name, text, self._language).is_file()
+        ]
+        with ThreadPoolExecutor(at_once) as pool:
+            for _ in pool.map(lambda name: self._spoken(name, texts[name], self._language), missing):
+                pass
+        return len(missing)
 
     def _music(self, name: str) -> tuple[Sound, ...]:
         sounds: list[Sound] = []
