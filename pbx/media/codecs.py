@@ -124,13 +124,13 @@ def encode(codec: int, signal: Array, state: Array, out: Array) -> int:
     if codec == PCMA:
         return encode_alaw(signal, out)
     if codec == G722:
-        return g722_encode(state, signal, out)
+        return int(g722_encode(state, signal, out))
     if codec == L16:
         for at in range(signal.shape[0]):
             value = 0 | signal[at]
             out[2 * at] = (value >> 8) & 0xFF
             out[2 * at + 1] = value & 0xFF
-        return 2 * signal.shape[0]
+        return int(2 * signal.shape[0])
     return 0
 
 

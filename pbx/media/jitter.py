@@ -310,7 +310,7 @@ def fill(mix: Mix, row: int, need: int, rate: int) -> bool:
         play_packet(mix, row, extended, rate)
     if part.fifo < need:
         append_silence(mix, row, need - part.fifo)
-    return real
+    return bool(real)
 
 
 @compiled

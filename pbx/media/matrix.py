@@ -1,6 +1,7 @@
-"""Bridges, sources and sinks as the reactor thread keeps them: what exists, who is where, and what the loop is told.
+"""Bridges, sources and sinks as the reactor thread keeps them: what exists, who is where, what is ordered.
 
-It mirrors who is in which bridge, since every change is ordered from here; the loop decides what that comes to.
+It mirrors who is in which bridge, since every change is ordered from here; the loop decides what that
+comes to.
 """
 
 from collections import deque
@@ -101,7 +102,6 @@ class Matrix:
         self._where: dict[Member, _Bridge] = {}
         self._rows: dict[int, deque[int]] = {}
         for thread in threads:
-            assert thread.mix is not None
             self._rows[id(thread)] = deque(range(thread.mix.bridges.shape[0]))
         sources, sinks = mixtables.SOURCES, mixtables.SINKS
         self._free_sources = deque(range(legs, legs + sources))
@@ -340,7 +340,7 @@ class Matrix:
         return sink
 
     def drain(self, sink: SinkId) -> Samples:
-        """What was collected since: (n,), or (n, 2) in stereo. One thread drains a sink, not only the reactor's."""
+        """What was collected since: (n,), or (n, 2) in stereo. One thread drains a sink, whichever it is."""
         kind = self._sinks.get(sink)
         if kind is None:
             return np.zeros(0, np.int16)
@@ -372,7 +372,7 @@ class Matrix:
     def shows(self, leg: LegId) -> Way:
         """How a leg is heard at present."""
         bridge = self._where.get(leg)
-        if bridge is None or bridge.home.mix is None:
+        if bridge is None:
             return "idle"
         if int(self._shared.parts["buffering"][leg.row]) == 0:
             return "relayed"
@@ -415,7 +415,7 @@ class Matrix:
 
 
 def _pieces(sounds: Sequence[Sound]) -> list[tuple[Samples, int]]:
-    """Sounds as contiguous samples, few enough for a row: neighbours of one rate are put together if need be."""
+    """Sounds as contiguous samples, few enough for a row: neighbours of one rate may be put together."""
     pieces = [
         (np.ascontiguousarray(sound.samples, np.int16), sound.rate) for sound in sounds if len(sound.samples)
     ]

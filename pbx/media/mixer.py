@@ -164,7 +164,7 @@ def make_own(mix: Mix, row: int, number: int, size: int) -> None:
 
 @compiled
 def resample(mix: Mix, row: int, number: int, signal: Array, rate: int, wanted: int, plain: bool) -> int:
-    """The row of the work with a signal at the rate of a leg's codec, made once for those who hear the same."""
+    """The row of the work with a signal at the rate of a leg's codec, made once for all who hear the same."""
     part = mix.parts[row]
     taps = mix.stores[row].samples[HEARD_TAPS : HEARD_TAPS + TAPS_ROOM]
     shared = mix.bridges[number].taps

@@ -336,7 +336,7 @@ class MediaPlane:
         self._matrix.tell(leg, layout.DETECT, int(on))
 
     def shows(self, leg: LegId) -> Way:
-        """How a leg is heard: relayed packet by packet, mixed, transcoded (mixed, of several codecs) or not."""
+        """How a leg is heard: relayed packet by packet, mixed, transcoded (mixed, several codecs) or not."""
         return self._matrix.shows(leg)
 
     def close(self, leg: LegId) -> LegStatistics:
@@ -394,7 +394,7 @@ class MediaPlane:
         """How the media threads keep up."""
         return snapshots.loop_statistics(
             [thread.tables for thread in self._threads],
-            [thread.mix for thread in self._threads if thread.mix],
+            [thread.mix for thread in self._threads],
         )
 
     def canaries_stand(self) -> bool:

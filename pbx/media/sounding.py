@@ -157,7 +157,7 @@ def write_ring(mix: Mix, row: int, side: int, frame: Array, rate: int, ahead: in
     ring = mix.rings[row - mix.scratch[0].marks[LEGS]]
     for at in range(count):
         ring[side * RING + (ahead + at) % RING] = source[at]
-    return count
+    return int(count)
 
 
 @compiled

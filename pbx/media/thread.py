@@ -51,7 +51,7 @@ class MediaThread:
         *,
         relay: bool,
         times: tuple[int, int, int],
-        mix: Mix | None = None,
+        mix: Mix,
     ) -> None:
         self.arena = Arena()
         self.tables = tables(shared, self.arena)
@@ -145,7 +145,7 @@ class MediaThread:
         return taken
 
     def settle(self) -> None:
-        """Wait until every command was obeyed, which is a matter of a moment. Raises PbxError when it is not."""
+        """Wait until every command was obeyed, a matter of a moment. Raises PbxError when it is not."""
         pause = threading.Event()
         for _ in range(5000):
             self.flush()

@@ -6,7 +6,7 @@ import pytest
 from pbx.media.plane import MediaPlane
 from pbx.media.values import LegId, Sound, SourceEnded
 from tests.media.support import Phone, Phones, new_plane, next_event, obeyed, wait_until
-from tests.media.talk import Talk, frames_of, from_alaw, hears, mixed_leg, tone, ulaw
+from tests.media.talk import Talk, audio, frames_of, from_alaw, hears, mixed_leg, tone, ulaw
 
 pytestmark = pytest.mark.network
 
@@ -52,7 +52,7 @@ def test_a_muted_leg_is_not_heard_and_silence_keeps_flowing(plane: MediaPlane, p
     assert plane.shows(a) == "relayed"
     voice = tone(440, 1.2)
     talk = Talk([alice, bob])
-    talk.run(60, lambda phone, number: ulaw(frames_of(voice, number)), {20: lambda: plane.mute(a, True)})
+    talk.run(60, lambda _phone, number: ulaw(frames_of(voice, number)), {20: lambda: plane.mute(a, True)})
     assert plane.shows(a) == "mixed"
     assert not talk.samples(bob, 20).any()
     assert hears(talk.samples(alice, 20), 440)
@@ -69,7 +69,7 @@ def test_two_codecs_are_transcoded_and_shown(plane: MediaPlane, phones: Phones) 
         send=True,
         payload_map={101: 101},
         clock_rates={0: 8000, 101: 8000},
-        audio=_audio("PCMU"),
+        audio=audio("PCMU"),
     )
     plane.configure(
         b,
@@ -78,7 +78,7 @@ def test_two_codecs_are_transcoded_and_shown(plane: MediaPlane, phones: Phones) 
         send=True,
         payload_map={101: 101},
         clock_rates={8: 8000, 101: 8000},
-        audio=_audio("PCMA"),
+        audio=audio("PCMA"),
     )
     plane.bridge(a, b)
     obeyed(plane)
@@ -90,10 +90,9 @@ def test_two_codecs_are_transcoded_and_shown(plane: MediaPlane, phones: Phones) 
     assert hears(from_alaw(b"".join(talk.payloads(bob)[-20:])), 440)
 
 
-def _audio(codec: str) -> object:
-    from tests.media.talk import audio
-
-    return audio(codec)  # type: ignore[arg-type]
+def is_swept(plane: MediaPlane) -> bool:
+    plane._matrix.sweep()
+    return not plane._matrix._retired
 
 
 def test_a_source_plays_to_all_and_says_its_end(plane: MediaPlane, phones: Phones) -> None:
@@ -103,14 +102,14 @@ def test_a_source_plays_to_all_and_says_its_end(plane: MediaPlane, phones: Phone
     source = plane.play([Sound(tone(950, 0.2), 8000), Sound(tone(620, 0.2, 16000), 16000)])
     plane.join(room, source)
     talk = Talk([alice])
-    talk.run(30, lambda phone, number: None)
+    talk.run(30, lambda _phone, _number: None)
     samples = talk.samples(alice)
     assert hears(samples[160 : 160 * 8], 950)
     assert hears(samples[160 * 12 : 160 * 18], 620)
     assert not samples[160 * 25 :].any()
     assert next_event(plane, SourceEnded).source == source
     plane.close_source(source)
-    wait_until(lambda: plane._matrix.sweep() is None and not plane._matrix._retired)
+    wait_until(lambda: is_swept(plane))
 
 
 def test_a_sink_in_stereo_has_both_sides_in_time(plane: MediaPlane, phones: Phones) -> None:
@@ -150,7 +149,9 @@ def test_a_wide_leg_and_a_narrow_one_hear_each_other_in_one_bridge(plane: MediaP
 
 
 @pytest.mark.parametrize("ptime_ms", [10, 30, 40])
-def test_packets_of_other_lengths_are_sent_and_taken(plane: MediaPlane, phones: Phones, ptime_ms: int) -> None:
+def test_packets_of_other_lengths_are_sent_and_taken(
+    plane: MediaPlane, phones: Phones, ptime_ms: int
+) -> None:
     alice, bob = phones.new(), phones.new()
     a, b = mixed_leg(plane, alice), mixed_leg(plane, bob, ptime_ms=ptime_ms)
     room = plane.open_bridge()
