@@ -30,6 +30,7 @@ from pbx.dialplan.plugins import load_plugins
 from pbx.dialplan.scope import KnownNames
 from pbx.documents import Count, Document, Duration, Flag, Shape, ShapeError, Text, Whole, load, validate
 from pbx.errors import DocumentError, Place, Problem
+from pbx.media.tones import TONES
 
 DEFAULT_FILE = Path("pbx.yaml")
 _EVERY_ADDRESS = "0.0.0.0"  # noqa: S104  # phones call from anywhere; http stays on this machine
@@ -175,6 +176,25 @@ class Directories(Shape):
     )
 
 
+def _country_of_tones(name: str) -> str:
+    if name not in TONES:
+        raise ShapeError(f"found {name}, expected one of {', '.join(sorted(TONES))}")
+    return name
+
+
+class Sounds(Shape):
+    """What callers hear of the service itself."""
+
+    language: Literal["en"] = Field("en", description="The language of the built-in prompts.")
+    country: Annotated[Text, AfterValidator(_country_of_tones)] = Field(
+        "gb", description="Whose ringing and busy tones callers hear."
+    )
+    hold_music: Text | None = Field(
+        None,
+        description="What whoever is put on hold hears, such as default; left out: what the holder sends.",
+    )
+
+
 class Registrar(Shape):
     """What phones that register are granted (RFC 3261 §10.3)."""
 
@@ -234,6 +254,7 @@ class Settings(Shape):
         None, description="The address that SDP and Contact show, when behind a NAT."
     )
     media: Media = Field(default_factory=Media, description="The media plane.")
+    sounds: Sounds = Field(default_factory=Sounds, description="What callers hear of the service.")
     directories: Directories = Field(
         default_factory=_empty, validate_default=True, description="Where the service keeps things."
     )

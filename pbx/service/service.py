@@ -27,6 +27,7 @@ from pbx.dialplan.plugins import Plugins
 from pbx.errors import OperatorError
 from pbx.ids import Ids
 from pbx.media.plane import MediaPlane
+from pbx.media.sounds import SoundLibrary, default_cache
 from pbx.media.values import DigitHeard, MediaSilent, MediaStopped, Sound, SourceEnded, SourceProven
 from pbx.metrics.metrics import Metrics
 from pbx.net.addresses import Routes
@@ -123,6 +124,12 @@ class Service:
         users = {name: User(user.name, user.caller_id, user.srtp) for name, user in settings.users.items()}
         trunks = {name: _trunk(name, settings) for name in settings.trunks}
         self.metrics = Metrics(trunks)
+        self.sounds = SoundLibrary(
+            [settings.directories.sounds],
+            default_cache(),
+            language=settings.sounds.language,
+            country=settings.sounds.country,
+        )
         self.endpoint = Endpoint(
             reactor,
             _routes(settings),
@@ -188,6 +195,8 @@ class Service:
                 DEFAULT_FORMATS,
                 settings.codecs,
                 settings.media.transcode,
+                ringback=[self.sounds.find("tone.ringback")],
+                hold_music=self._hold_music(ids),
                 # Offering SRTP to everybody is not what a service does that merely takes it.
                 srtp="accepted" if settings.media.srtp == "optional" else settings.media.srtp,
             ),
@@ -201,7 +210,7 @@ class Service:
         )
         self._resolver = Resolver(reactor, reachable=self.endpoint.reaches)
         self.router = Router(
-            self.generations.first, destinations, self._resolver.resolve, _find_sound, self.switch.live
+            self.generations.first, destinations, self._resolver.resolve, self._find_sound, self.switch.live
         )
         plugins = settings.known.plugins or Plugins()
         self.plugins = PluginLife(reactor, plugins, self.metrics, self.router.used)
@@ -356,6 +365,18 @@ class Service:
         """Load the dialplan anew; running calls keep theirs. With OperatorError nothing has changed."""
         return await self.generations.reload()
 
+    async def _find_sound(self, name: str) -> Sound:
+        """A sound may have to be read from a disk, or spoken."""
+        return await self._in_thread(lambda: self.sounds.find(name))
+
+    def _hold_music(self, ids: Ids) -> Callable[[], Sequence[Sound]] | None:
+        """What gives the music of a held call, each time from somewhere else. Raises OperatorError."""
+        name = self._settings.sounds.hold_music
+        if name is None:
+            return None
+        self.sounds.music(name, ids.below)
+        return lambda: self.sounds.music(name, ids.below).from_start()
+
     def _in_thread(self, function: Callable[[], T]) -> Deferred[T]:
         """Reading, compiling and testing a large dialplan takes a while: calls go on beside it."""
         return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), function)
@@ -402,10 +423,6 @@ class Service:
                     self.conductor.media_happened(event)
                 case SourceProven():
                     pass
-
-
-def _find_sound(name: str) -> Sound:
-    raise OperatorError(f"there is no sound {name!r}", "sounds are not read yet")
 
 
 def _routes(settings: Settings) -> Routes:
