@@ -28,7 +28,7 @@ from pbx.dialplan.plugins import Plugins
 from pbx.errors import OperatorError
 from pbx.ids import Ids
 from pbx.media.plane import MediaPlane
-from pbx.media.values import DigitHeard, MediaSilent, MediaStopped, Sound, SourceEnded, SourceProven
+from pbx.media.values import DigitHeard, MediaSilent, MediaStopped, SourceEnded, SourceProven
 from pbx.metrics.metrics import Metrics
 from pbx.net.addresses import Routes
 from pbx.net.endpoint import Endpoint
@@ -143,6 +143,8 @@ class Service:
         )
         # The plane relays and does not mix: plans that need more are refused with the dialplan.
         media = cast("Media", self.media)
+        self.recordings = Recordings(media, settings.directories.recordings, reactor.callFromThread)
+        self.recordings.observe(self.metrics)
         limits = settings.registrar
         self.registrar = Registrar(
             RegistrarLimits(
@@ -182,7 +184,7 @@ class Service:
             network=self.endpoint,
             own=own,
             media=media,
-            recorder=Recordings(media),
+            recorder=self.recordings,
             settings=CallSettings(
                 timers,
                 DIALOG_ALLOW,
@@ -204,7 +206,11 @@ class Service:
         )
         self._resolver = Resolver(reactor, reachable=self.endpoint.reaches)
         self.router = Router(
-            self.generations.first, destinations, self._resolver.resolve, _find_sound, self.switch.live
+            self.generations.first,
+            destinations,
+            self._resolver.resolve,
+            settings.library.find,
+            self.switch.live,
         )
         plugins = settings.known.plugins or Plugins()
         self.plugins = PluginLife(reactor, plugins, self.metrics, self.router.used)
@@ -256,6 +262,7 @@ class Service:
         self.media.start()
         self._media_events = _MediaEvents(self.media.event_descriptor, self._media_happened)
         self._reactor.addReader(self._media_events)
+        self.recordings.start()
         self._restore()
         await self.plugins.start(self.generations.first)
         self.generations.begin(self.router, self.plugins, self._in_thread)
@@ -344,6 +351,7 @@ class Service:
         try:
             if events is not None:
                 self._reactor.removeReader(events)
+                self.recordings.stop()
                 self.media.stop()
         finally:
             if journal is not None:
@@ -405,10 +413,6 @@ class Service:
                     self.conductor.media_happened(event)
                 case SourceProven():
                     pass
-
-
-def _find_sound(name: str) -> Sound:
-    raise OperatorError(f"there is no sound {name!r}", "sounds are not read yet")
 
 
 def _routes(settings: Settings) -> Routes:
