@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 from pbx.call.codecs import can_mix
 from pbx.call.digits import Press
 from pbx.call.leg import Leg
+from pbx.call.recording import Recording
 from pbx.call.reoffer import Steps
 from pbx.call.stage import Stage
+from pbx.errors import ResourcesExhausted
 from pbx.sdp.errors import NothingFits
 from pbx.sdp.formats import counterpart
 from pbx.sip import session_events as events
@@ -70,9 +72,17 @@ def record(call: "Call") -> None:
         stage.unlisten()
     if wanted is None:
         return
+    try:
+        _record(call, wanted)
+    except ResourcesExhausted as bound:
+        call.shared.recorder.refused(wanted, call.record.id, str(bound))
+
+
+def _record(call: "Call", wanted: Recording) -> None:
+    stage = call.stage
     caller = call.caller.audio
     if call.state == "conferring" and call.room is not None:
-        _record_room(call, call.room)
+        _record_room(call, wanted, call.room)
         return
     other = None if call.other is None else call.other.audio
     if call.state != "talking" or other is None or not (caller.can_mix and other.can_mix):
@@ -92,9 +102,7 @@ def record(call: "Call") -> None:
     call.shared.recorder.begin(sink, wanted, call.record.id)
 
 
-def _record_room(call: "Call", room: str) -> None:
-    wanted = call.recording
-    assert wanted is not None
+def _record_room(call: "Call", wanted: Recording, room: str) -> None:
     if call.stage is None:
         call.stage = Stage(call.media)
     one = wanted.what == "caller"

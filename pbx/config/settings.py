@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, PrivateAttr, SecretStr, model_validator
 
@@ -31,6 +32,9 @@ from pbx.dialplan.scope import KnownNames
 from pbx.documents import Count, Document, Duration, Flag, Shape, ShapeError, Text, Whole, load, validate
 from pbx.errors import DocumentError, Place, Problem
 from pbx.media.tones import TONES
+
+if TYPE_CHECKING:
+    from pbx.media.sounds import SoundLibrary
 
 DEFAULT_FILE = Path("pbx.yaml")
 _EVERY_ADDRESS = "0.0.0.0"  # noqa: S104  # phones call from anywhere; http stays on this machine
@@ -293,6 +297,7 @@ class Settings(Shape):
     _path: Path = PrivateAttr(default=DEFAULT_FILE)
     _plugin_places: tuple[Place, ...] = PrivateAttr(default=())
     _known: KnownNames | None = PrivateAttr(default=None)
+    _library: "SoundLibrary | None" = PrivateAttr(default=None)
 
     @model_validator(mode="after")
     def _usable(self) -> Self:
@@ -311,7 +316,7 @@ class Settings(Shape):
 
     @property
     def known(self) -> KnownNames:
-        """The users and trunks, for checking a dialplan, and the plugins, which are loaded when first asked.
+        """Users, trunks and sounds, to check a dialplan with, and the plugins, loaded when first asked.
 
         Raises DocumentError when there is something wrong with a plugin.
         """
@@ -327,7 +332,22 @@ class Settings(Shape):
             self._known = KnownNames(
                 frozenset(self.users), frozenset(self.trunks), plugins, unavailable=_UNAVAILABLE
             )
-        return self._known
+        # Sounds are files, which come and go between two reloads.
+        return replace(self._known, sounds=self.library.names())
+
+    @property
+    def library(self) -> "SoundLibrary":
+        """The sounds: those in the directory of sounds, and those built in."""
+        from pbx.media.sounds import SoundLibrary, default_cache
+
+        if self._library is None:
+            self._library = SoundLibrary(
+                [self.directories.sounds],
+                default_cache(),
+                language=self.sounds.language,
+                country=self.sounds.country,
+            )
+        return self._library
 
     @classmethod
     def load(cls, path: Path, *, secrets: bool = True) -> "Settings":

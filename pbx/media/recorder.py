@@ -62,14 +62,23 @@ class RecorderCounts:
     samples: int = 0
 
 
-class Recording:
-    """One recording, made by `Recorder.begin`. Its methods belong to the thread that began it.
+class Take:
+    """One recording as it is written, of `Recorder.begin`. Its methods belong to the thread that began it.
 
     While it is paused nothing is written, or silence instead when time has to go on.
     """
 
-    def __init__(self, sink: Sink, path: Path, format_: Format, rate: int, max_octets: int) -> None:
+    def __init__(
+        self,
+        sink: Sink,
+        path: Path,
+        tell: Callable[[RecordingStopped], object],
+        format_: Format,
+        rate: int,
+        max_octets: int,
+    ) -> None:
         self.path = path
+        self.tell = tell
         self._sink = sink
         self._format = format_
         self._rate = rate
@@ -198,19 +207,13 @@ class Recording:
 
 
 class Recorder:
-    """Writes recordings in one thread, `start` to `stop`.
+    """Writes recordings in one thread, `start` to `stop`; none gets larger than `max_octets`."""
 
-    `stopped` is called in that thread when a recording ends by itself, once for each.
-    """
-
-    def __init__(
-        self, stopped: Callable[[RecordingStopped], None], *, max_octets: int = MAX_WRITE_OCTETS
-    ) -> None:
+    def __init__(self, *, max_octets: int = MAX_WRITE_OCTETS) -> None:
         self.counts = RecorderCounts()
-        self._tell = stopped
         self._max_octets = max_octets
         self._lock = threading.Lock()
-        self._recordings: list[Recording] = []
+        self._takes: list[Take] = []
         self._wake = threading.Event()
         self._stopping = False
         self._thread: threading.Thread | None = None
@@ -218,7 +221,7 @@ class Recorder:
     @property
     def active(self) -> int:
         """How many recordings go on or wait to be completed."""
-        return len(self._recordings)
+        return len(self._takes)
 
     def start(self) -> None:
         """Begin to write."""
@@ -229,9 +232,9 @@ class Recorder:
     def stop(self) -> None:
         """End every recording and wait until the files are complete, or the disk has taken too long."""
         with self._lock:
-            recordings = list(self._recordings)
-        for recording in recordings:
-            recording.end()
+            takes = list(self._takes)
+        for take in takes:
+            take.end()
         thread, self._thread = self._thread, None
         self._stopping = True
         self._wake.set()
@@ -242,12 +245,23 @@ class Recorder:
         else:
             self._write_all()
 
-    def begin(self, sink: Sink, path: Path, *, format: Format = "pcm", rate: int = 8000) -> Recording:  # noqa: A002  # what the dialplan calls it
-        """Write what `sink` hears at `rate` into a new file at `path` (or beside it, when that is taken)."""
-        recording = Recording(sink, path, format, rate, self._max_octets)
+    def begin(
+        self,
+        sink: Sink,
+        path: Path,
+        stopped: Callable[[RecordingStopped], object],
+        *,
+        format: Format = "pcm",  # noqa: A002  # what the dialplan calls it
+        rate: int = 8000,
+    ) -> Take:
+        """Write what `sink` hears at `rate` into a new file at `path` (or beside it, when that is taken).
+
+        `stopped` is called once, in the writing thread, when the recording ends by itself.
+        """
+        take = Take(sink, path, stopped, format, rate, self._max_octets)
         with self._lock:
-            self._recordings.append(recording)
-        return recording
+            self._takes.append(take)
+        return take
 
     def write(self) -> bool:
         """Write what has come so far, and complete some of those that are over; whether others wait for that.
@@ -255,32 +269,32 @@ class Recorder:
         The thread does this again and again: no sink waits long behind the many files that may end at once.
         """
         with self._lock:
-            recordings = list(self._recordings)
-        over = [recording for recording in recordings if recording.over]
-        for recording in recordings:
-            self._do(recording, recording.step)
-        for recording in over[:_COMPLETED_A_ROUND]:
-            self._do(recording, recording.finish)
+            takes = list(self._takes)
+        over = [take for take in takes if take.over]
+        for take in takes:
+            self._do(take, take.step)
+        for take in over[:_COMPLETED_A_ROUND]:
+            self._do(take, take.finish)
             with self._lock:
-                self._recordings.remove(recording)
-            self._count(recording)
+                self._takes.remove(take)
+            self._count(take)
         return len(over) > _COMPLETED_A_ROUND
 
-    def _do(self, recording: Recording, act: Callable[[], RecordingStopped | None]) -> None:
+    def _do(self, take: Take, act: Callable[[], RecordingStopped | None]) -> None:
         try:
             stopped = act()
         except Exception:
             # One recording must not take the others with it.
-            log.exception("a fault of our own; the recording %s ends", recording.path.name)
-            stopped = recording.give_up()
+            log.exception("a fault of our own; the recording %s ends", take.path.name)
+            stopped = take.give_up()
         if stopped is not None:
-            self._tell(stopped)
+            take.tell(stopped)
 
-    def _count(self, recording: Recording) -> None:
+    def _count(self, take: Take) -> None:
         counts = self.counts
-        counts.samples += recording.written
-        match recording.stopped:
-            case None if recording.written:
+        counts.samples += take.written
+        match take.stopped:
+            case None if take.written:
                 counts.completed += 1
             case None:
                 counts.empty += 1

@@ -27,7 +27,6 @@ from pbx.dialplan.plugins import Plugins
 from pbx.errors import OperatorError
 from pbx.ids import Ids
 from pbx.media.plane import MediaPlane
-from pbx.media.sounds import SoundLibrary, default_cache
 from pbx.media.values import DigitHeard, MediaSilent, MediaStopped, Sound, SourceEnded, SourceProven
 from pbx.metrics.metrics import Metrics
 from pbx.net.addresses import Routes
@@ -68,6 +67,8 @@ _ALGORITHMS: dict[str, Algorithm] = {"md5": "MD5", "sha-256": "SHA-256"}
 _DRAIN_STEP_S = 0.2
 # Objects that live as long as the service are taken out of the collector's sight after the start; what a
 # call leaves behind dies by reference count, so full collections can be rare.
+# For resolving names, reading sounds, compiling dialplans and writing records.
+_THREADS = 4
 _GC_THRESHOLDS = (50_000, 50, 100)
 
 
@@ -124,12 +125,7 @@ class Service:
         users = {name: User(user.name, user.caller_id, user.srtp) for name, user in settings.users.items()}
         trunks = {name: _trunk(name, settings) for name in settings.trunks}
         self.metrics = Metrics(trunks)
-        self.sounds = SoundLibrary(
-            [settings.directories.sounds],
-            default_cache(),
-            language=settings.sounds.language,
-            country=settings.sounds.country,
-        )
+        self.sounds = settings.library
         self.endpoint = Endpoint(
             reactor,
             _routes(settings),
@@ -147,6 +143,8 @@ class Service:
             relay=settings.media.relay,
             progress=progress,
         )
+        self.recordings = Recordings(self.media, settings.directories.recordings, reactor.callFromThread)
+        self.recordings.observe(self.metrics)
         limits = settings.registrar
         self.registrar = Registrar(
             RegistrarLimits(
@@ -186,7 +184,7 @@ class Service:
             network=self.endpoint,
             own=own,
             media=self.media,
-            recorder=Recordings(self.media),
+            recorder=self.recordings,
             settings=CallSettings(
                 timers,
                 DIALOG_ALLOW,
@@ -260,8 +258,11 @@ class Service:
                 self._listens(listener.scheme, host, port)
         await self._start_http()
         self.media.start()
+        # As many threads as are ever wanted at once, from the beginning: later ones are leaks.
+        self._reactor.getThreadPool().adjustPoolsize(minthreads=_THREADS)
         self._media_events = _MediaEvents(self.media.event_descriptor, self._media_happened)
         self._reactor.addReader(self._media_events)
+        self.recordings.start()
         self._restore()
         await self.plugins.start(self.generations.first)
         self.generations.begin(self.router, self.plugins, self._in_thread)
@@ -350,6 +351,7 @@ class Service:
         try:
             if events is not None:
                 self._reactor.removeReader(events)
+                self.recordings.stop()
                 self.media.stop()
         finally:
             if journal is not None:

@@ -4,8 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pbx.media import recorder as recorders
-from pbx.media.recorder import Recorder, RecordingStopped
+from pbx.media.recorder import Recorder, RecordingStopped, Take
 from pbx.media.wav import Samples, WavWriter, read_wav
 
 
@@ -46,11 +45,11 @@ class Stage:
     def __init__(self, directory: Path, **settings: int) -> None:
         self.directory = directory
         self.stopped: list[RecordingStopped] = []
-        self.recorder = Recorder(self.stopped.append, **settings)
+        self.recorder = Recorder(**settings)
         self.counts = self.recorder.counts
 
-    def begin(self, sink: FakeSink, name: str = "a") -> recorders.Recording:
-        return self.recorder.begin(sink, self.directory / f"{name}.wav")
+    def begin(self, sink: FakeSink, name: str = "a") -> Take:
+        return self.recorder.begin(sink, self.directory / f"{name}.wav", self.stopped.append)
 
     def heard(self, name: str = "a") -> list[int]:
         heard: list[int] = read_wav(self.directory / f"{name}.wav").samples.tolist()

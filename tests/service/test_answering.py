@@ -516,6 +516,17 @@ class TestRecording:
         assert len(house.recorder.log) == 1
         ended(house, call, bob)
 
+    def test_without_a_sink_the_call_goes_on(self, house: House, alice: Phone, bob: Phone) -> None:
+        call = alice.invite("630")
+        house.media.limit = 0
+        taken(bob)
+        call.ack()
+        ((name, reason, _),) = house.recorder.log
+        assert (name, reason) == ("630-1001", "no sinks left")
+        assert house.media.heard_by(ALICE) == {BOB}
+        assert house.media.heard_by(BOB) == {ALICE}
+        ended(house, call, bob)
+
     def test_off_and_on_in_a_call(self, house: House, alice: Phone, bob: Phone) -> None:
         call = alice.invite("630")
         taken(bob)
