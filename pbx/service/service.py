@@ -65,10 +65,10 @@ CONTROL_SOCKET = "pbx.sock"
 
 _ALGORITHMS: dict[str, Algorithm] = {"md5": "MD5", "sha-256": "SHA-256"}
 _DRAIN_STEP_S = 0.2
-# Objects that live as long as the service are taken out of the collector's sight after the start; what a
-# call leaves behind dies by reference count, so full collections can be rare.
 # For resolving names, reading sounds, compiling dialplans and writing records.
 _THREADS = 4
+# Objects that live as long as the service are taken out of the collector's sight after the start; what a
+# call leaves behind dies by reference count, so full collections can be rare.
 _GC_THRESHOLDS = (50_000, 50, 100)
 
 
