@@ -124,7 +124,7 @@ def relay_offer(call: "Call", leg: Leg, detail: object, now: float) -> None:
         _carry_out(call, call.offers.offered(leg, None, detail.body, now), now)
         return
     other = call.other if leg is call.caller else call.caller
-    music = bool(call.settings.hold_music) and other is not None and other.audio.can_mix
+    music = call.settings.hold_music is not None and other is not None and other.audio.can_mix
     _carry_out(call, call.offers.offered(leg, other, detail.body, now, here=music), now)
     if music and call.state == "talking":
         _hold_music(call)
@@ -151,7 +151,8 @@ def _carry_out(call: "Call", steps: Steps, now: float) -> None:
 def _hold_music(call: "Call") -> None:
     """When one side holds, and only one, the other hears music."""
     other = call.other
-    if other is None or call.caller.audio.row is None or other.audio.row is None:
+    music = call.settings.hold_music
+    if music is None or other is None or call.caller.audio.row is None or other.audio.row is None:
         return
     holders = [leg for leg in (call.caller, other) if leg.audio.agreed and not leg.audio.agreed.send]
     stage = call.stage
@@ -161,7 +162,7 @@ def _hold_music(call: "Call") -> None:
             stage.rows = (call.caller.audio.row, other.audio.row)
         deaf = holders[0].audio.row
         if stage.source is None or stage.deaf != deaf:
-            stage.play(call.settings.hold_music, loops=True, deaf=deaf)
+            stage.play(music(), loops=True, deaf=deaf)
     elif stage is not None and stage.source is not None:
         stage.silence()
 

@@ -55,6 +55,17 @@ class Playlist:
     sounds: tuple[Sound, ...]
     start: int = 0
 
+    def from_start(self) -> list[Sound]:
+        """The sounds in the order in which they are heard, the one it begins in divided."""
+        ahead = self.start
+        for number, sound in enumerate(self.sounds):
+            if ahead < len(sound.samples):
+                first = Sound(sound.samples[ahead:], sound.rate)
+                last = Sound(sound.samples[:ahead], sound.rate)
+                return [first, *self.sounds[number + 1 :], *self.sounds[:number], last]
+            ahead -= len(sound.samples)
+        return list(self.sounds)
+
 
 class SoundLibrary:
     """Finds sounds, in any thread.

@@ -502,7 +502,7 @@ class TestRecording:
         assert house.recorder.now == {}
 
     def test_hold_and_resume_leave_it_running(self, house: House, alice: Phone, bob: Phone) -> None:
-        house.settings(hold_music=[a_sound(30)])
+        house.settings(hold_music=lambda: [a_sound(30)])
         call = alice.invite("630")
         taken(bob)
         call.ack()
@@ -544,7 +544,7 @@ class TestRecording:
 class TestHoldMusic:
     @pytest.fixture
     def call(self, house: House, alice: Phone, bob: Phone) -> Dialogue:
-        house.settings(hold_music=[a_sound(30)])
+        house.settings(hold_music=lambda: [a_sound(30)])
         call = alice.invite("1002")
         taken(bob)
         call.ack()
