@@ -131,6 +131,7 @@ class Service:
             _routes(settings),
             settings.sip.max_connections,
             settings.sip.max_connections_per_source,
+            wall=lambda: clock.wall().timestamp(),
         )
         own = OwnAddress(self.endpoint)
         sip = settings.sip
