@@ -21,6 +21,7 @@ GAUGES: Final = {
     "pbx_connections_unparsed_bytes": "What stream connections keep of messages that are not whole yet.",
     "pbx_nonces_active": "Digest nonces whose uses are remembered.",
     "pbx_call_records_waiting": "Finished calls that are not in the store yet.",
+    "pbx_recordings_active": "Recordings of calls that go on or wait to be completed.",
     "pbx_generation_number": "The live generation of the dialplan.",
     "pbx_generations_in_use": "Generations that decide calls: the live one, and those of running calls.",
     "pbx_uptime_seconds": "Since the service was ready.",
@@ -38,6 +39,8 @@ OBSERVED_COUNTS: Final = {
     "pbx_call_records": "Finished calls, by whether they were written to the store or lost.",
     "pbx_generation_reloads": "Reloads and rollbacks of the dialplan, by result.",
     "pbx_shadow_decisions": "Decisions of a shadowing dialplan, by how they compare with the live one.",
+    "pbx_recordings": "Recordings of calls, by how they ended; refused: there was no sink left.",
+    "pbx_recording_samples": "Samples of each side in recordings, written or lost to a slow disk.",
     "pbx_media_dropped_packets": "Media packets that were not relayed, by reason.",
 }
 

@@ -23,8 +23,8 @@ from pbx.store.entries import Decided
 log = logging.getLogger("pbx")
 
 Resolve = Callable[[set[str]], Awaitable[Addresses]]
-FindSound = Callable[[str], Sound]
-"""The sound of a name. Raises OperatorError."""
+FindSound = Callable[[str], Awaitable[Sound]]
+"""The sound of a name, read or made. Raises OperatorError."""
 
 # Of a call that is decided again and again (a menu), so many decisions are remembered.
 MAX_DECIDED = 64
@@ -138,10 +138,10 @@ class Router:
             case decisions.Hangup():
                 return Refuse(480)
             case decisions.Play(sounds, early, times):
-                return PlaySounds(self._sounds(sounds) * times, early)
+                return PlaySounds(await self._sounds(sounds) * times, early)
             case decisions.Menu():
                 return Collect(
-                    self._sounds(decision.prompt),
+                    await self._sounds(decision.prompt),
                     decision.max_digits,
                     decision.first_s,
                     decision.between_s,
@@ -150,7 +150,7 @@ class Router:
                     decision.barge,
                 )
             case decisions.Conference(room):
-                return Join(room, decision.muted, self._sounds(decision.announce))
+                return Join(room, decision.muted, await self._sounds(decision.announce))
             case decisions.Answer():
                 return Wait()
             case decisions.Queue() | decisions.Voicemail():
@@ -162,12 +162,12 @@ class Router:
     def _facts(self, call: Call, now: Callable[[], float]) -> Facts:
         return Facts(self._live.beside(call.record.id, now()))
 
-    def _sounds(self, names: Sequence[str]) -> list[Sound]:
+    async def _sounds(self, names: Sequence[str]) -> list[Sound]:
         """The sounds of these names; one that cannot be had is passed over, and the call goes on."""
         found: list[Sound] = []
         for name in names:
             try:
-                found.append(self._find_sound(name))
+                found.append(await self._find_sound(name))
             except OperatorError as error:
                 log.error("%s", error)
         return found

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReadDescriptor
@@ -19,7 +19,6 @@ from pbx.api.dialplans import add_dialplans
 from pbx.api.models import ListenerReport
 from pbx.api.server import HttpServer
 from pbx.call.causes import POLICIES
-from pbx.call.media import Media
 from pbx.call.settings import DEFAULT_FORMATS, CallSettings
 from pbx.config.candidates import load_candidate
 from pbx.config.settings import Settings
@@ -66,6 +65,8 @@ CONTROL_SOCKET = "pbx.sock"
 
 _ALGORITHMS: dict[str, Algorithm] = {"md5": "MD5", "sha-256": "SHA-256"}
 _DRAIN_STEP_S = 0.2
+# For resolving names, reading sounds, compiling dialplans and writing records.
+_THREADS = 4
 # Objects that live as long as the service are taken out of the collector's sight after the start; what a
 # call leaves behind dies by reference count, so full collections can be rare.
 _GC_THRESHOLDS = (50_000, 50, 100)
@@ -124,6 +125,7 @@ class Service:
         users = {name: User(user.name, user.caller_id, user.srtp) for name, user in settings.users.items()}
         trunks = {name: _trunk(name, settings) for name in settings.trunks}
         self.metrics = Metrics(trunks)
+        self.sounds = settings.library
         self.endpoint = Endpoint(
             reactor,
             _routes(settings),
@@ -142,8 +144,8 @@ class Service:
             relay=settings.media.relay,
             progress=progress,
         )
-        # The plane relays and does not mix: plans that need more are refused with the dialplan.
-        media = cast("Media", self.media)
+        self.recordings = Recordings(self.media, settings.directories.recordings, reactor.callFromThread)
+        self.recordings.observe(self.metrics)
         limits = settings.registrar
         self.registrar = Registrar(
             RegistrarLimits(
@@ -182,8 +184,8 @@ class Service:
             ),
             network=self.endpoint,
             own=own,
-            media=media,
-            recorder=Recordings(media),
+            media=self.media,
+            recorder=self.recordings,
             settings=CallSettings(
                 timers,
                 DIALOG_ALLOW,
@@ -192,6 +194,8 @@ class Service:
                 DEFAULT_FORMATS,
                 settings.codecs,
                 settings.media.transcode,
+                ringback=[self.sounds.find("tone.ringback")],
+                hold_music=self._hold_music(ids),
                 # Offering SRTP to everybody is not what a service does that merely takes it.
                 srtp="accepted" if settings.media.srtp == "optional" else settings.media.srtp,
             ),
@@ -205,7 +209,7 @@ class Service:
         )
         self._resolver = Resolver(reactor, reachable=self.endpoint.reaches)
         self.router = Router(
-            self.generations.first, destinations, self._resolver.resolve, _find_sound, self.switch.live
+            self.generations.first, destinations, self._resolver.resolve, self._find_sound, self.switch.live
         )
         plugins = settings.known.plugins or Plugins()
         self.plugins = PluginLife(reactor, plugins, self.metrics, self.router.used)
@@ -255,8 +259,11 @@ class Service:
                 self._listens(listener.scheme, host, port)
         await self._start_http()
         self.media.start()
+        # As many threads as are ever wanted at once, from the beginning: later ones are leaks.
+        self._reactor.getThreadPool().adjustPoolsize(minthreads=_THREADS)
         self._media_events = _MediaEvents(self.media.event_descriptor, self._media_happened)
         self._reactor.addReader(self._media_events)
+        self.recordings.start()
         self._restore()
         await self.plugins.start(self.generations.first)
         self.generations.begin(self.router, self.plugins, self._in_thread)
@@ -345,6 +352,7 @@ class Service:
         try:
             if events is not None:
                 self._reactor.removeReader(events)
+                self.recordings.stop()
                 self.media.stop()
         finally:
             if journal is not None:
@@ -359,6 +367,18 @@ class Service:
     async def reload(self) -> Change:
         """Load the dialplan anew; running calls keep theirs. With OperatorError nothing has changed."""
         return await self.generations.reload()
+
+    async def _find_sound(self, name: str) -> Sound:
+        """A sound may have to be read from a disk, or spoken."""
+        return await self._in_thread(lambda: self.sounds.find(name))
+
+    def _hold_music(self, ids: Ids) -> Callable[[], Sequence[Sound]] | None:
+        """What gives the music of a held call, each time from somewhere else. Raises OperatorError."""
+        name = self._settings.sounds.hold_music
+        if name is None:
+            return None
+        self.sounds.music(name, ids.below)
+        return lambda: self.sounds.music(name, ids.below).from_start()
 
     def _in_thread(self, function: Callable[[], T]) -> Deferred[T]:
         """Reading, compiling and testing a large dialplan takes a while: calls go on beside it."""
@@ -406,10 +426,6 @@ class Service:
                     self.conductor.media_happened(event)
                 case SourceProven():
                     pass
-
-
-def _find_sound(name: str) -> Sound:
-    raise OperatorError(f"there is no sound {name!r}", "sounds are not read yet")
 
 
 def _routes(settings: Settings) -> Routes:

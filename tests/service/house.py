@@ -161,7 +161,7 @@ class House:
         self.ended: list[tuple[CallRecord, int, Sequence[Decided]]] = []
         self.hold_decisions = False
 
-    def _sound(self, name: str) -> Sound:
+    async def _sound(self, name: str) -> Sound:
         """The sounds of these dialplans are called by the number of their only sample."""
         if not name.isdigit():
             raise OperatorError(f"there is no sound {name!r}")

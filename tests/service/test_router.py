@@ -14,6 +14,7 @@ from pbx.dialplan.compiler import compile_dialplan
 from pbx.dialplan.generation import Generation, Verdict, decide_now
 from pbx.dialplan.live import Facts
 from pbx.documents import loads
+from pbx.media.values import Sound
 from pbx.service.switch import RouteNeeded
 from tests.call.media import a_sound
 from tests.service.house import DIALPLAN, House
@@ -103,6 +104,10 @@ def test_other_decisions(house: House, alice: Phone, decision: decisions.Final, 
     )
 
 
+async def find_sound(name: str) -> Sound:
+    return {"1": ONE, "2": TWO}[name]
+
+
 @pytest.mark.parametrize(
     ("decision", "plan"),
     [
@@ -119,7 +124,7 @@ def test_other_decisions(house: House, alice: Phone, decision: decisions.Final, 
 )
 def test_what_we_do_ourselves(house: House, alice: Phone, decision: decisions.Final, plan: Plan) -> None:
     needed = asked(house, alice, "600")
-    house.router._find_sound = {"1": ONE, "2": TWO}.__getitem__
+    house.router._find_sound = find_sound
     house.router.generation = cast("Generation", Decided(decision))
     assert route(house, needed) == plan
 
