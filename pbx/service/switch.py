@@ -50,8 +50,9 @@ from pbx.sip.session_messages import SDP, refusal
 from pbx.sip.transaction import ServerTransaction
 from pbx.sip.transactions import TransactionLayer
 
-# An INVITE that waited so long is refused. Half of T1: who waits for our answer has not said it again yet.
-LATE_S = 0.25
+# Of the INVITEs that waited longer than the first to be read, a growing share is refused, all past the second:
+# half of T1, so that who waits for our answer has not said it again yet.
+EASY_S, LATE_S = 0.1, 0.25
 # RFC 3261 §18.1.1: a request within 200 bytes of the path MTU goes by a congestion controlled transport.
 _LARGE_BYTES = 1300
 # Below this many octets of body no request of ours comes near that size.
@@ -134,14 +135,15 @@ class Switch:
         self.shared = Shared(settings, media, ids, recorder)
         self._deadlines: Deadlines[Leg | Call] = Deadlines()
         self._reached: Counter[str] = Counter()
+        self._excess = 0.0
 
     # -- from the edge ---------------------------------------------------------------------------------------
 
     def receive(self, data: bytes, flow: Flow, now: float, late_s: float = 0.0) -> list[Output]:
         """One message from the wire, `late_s` after it came.
 
-        When that is too late, we have more to do than we can: what would be a new call is refused, so that
-        calls under way are served before their peers say everything again (local overload control, RFC 6357).
+        When that is late, we have more to do than we can: what would be a new call is refused, so that calls
+        under way are served before their peers say everything again (local overload control, RFC 6357).
         """
         out: list[Output] = []
         try:
@@ -155,9 +157,22 @@ class Switch:
         except MalformedMessage as fault:
             self._malformed(fault, flow, now, out)
             return out
-        sheds = late_s > LATE_S
+        sheds = late_s > EASY_S and isinstance(message, Request) and self._sheds(message, late_s)
         self._handle(self.layer.receive(message, flow, now, sheds=sheds), now, out)
         return out
+
+    def _sheds(self, request: Request, late_s: float) -> bool:
+        """Whether an INVITE is refused that was read so late: the later, the larger the share that is.
+
+        What is taken now brings more messages soon, so that all or nothing would swing between the two.
+        """
+        if request.method != "INVITE" or request.to.tag is not None:
+            return False
+        self._excess += min(1.0, (late_s - EASY_S) / (LATE_S - EASY_S))
+        if self._excess < 1.0:
+            return False
+        self._excess -= 1.0
+        return True
 
     def receive_unframed(self, error: FramingError, flow: Flow, now: float) -> list[Output]:
         """A stream that cannot be read on: answer what can be answered, then it is closed."""

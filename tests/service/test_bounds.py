@@ -2,7 +2,7 @@
 
 import pytest
 
-from pbx.service.switch import LATE_S
+from pbx.service.switch import EASY_S, LATE_S
 from pbx.sip.flow import Flow
 from pbx.sip.limits import MAX_BODY, MAX_HEADER_LINES, MAX_HEADER_SECTION, MAX_MESSAGE
 from pbx.sip.message import Response, parse
@@ -121,3 +121,11 @@ def test_an_invite_that_was_taken_is_not_refused_when_it_comes_again_late() -> N
     house.carry_out(house.switch.receive(invite(), UDP, house.now, 10 * LATE_S))
     assert [each.data for each in house.sent] == [first]
     assert house.switch.reached["lateness"] == 0
+
+
+def test_the_later_invites_are_read_the_more_of_them_are_refused() -> None:
+    for late_s, refused in ((EASY_S, 0), ((EASY_S + LATE_S) / 2, 10), (LATE_S, 20)):
+        house = House()
+        for number in range(20):
+            house.switch.receive(invite(number), UDP, house.now, late_s)
+        assert house.switch.reached["lateness"] == pytest.approx(refused, abs=1)
