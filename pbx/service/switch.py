@@ -50,7 +50,7 @@ from pbx.sip.session_messages import SDP, refusal
 from pbx.sip.transaction import ServerTransaction
 from pbx.sip.transactions import TransactionLayer
 
-# Of the INVITEs that waited longer than the first to be read, a growing share is refused, past the second all:
+# Of the INVITEs that waited longer than the first to be read a growing share is refused, past the second all:
 # half of T1, so that who waits for our answer has not said it again yet.
 EASY_S, LATE_S = 0.1, 0.25
 # RFC 3261 §18.1.1: a request within 200 bytes of the path MTU goes by a congestion controlled transport.
