@@ -50,7 +50,7 @@ from pbx.sip.session_messages import SDP, refusal
 from pbx.sip.transaction import ServerTransaction
 from pbx.sip.transactions import TransactionLayer
 
-# While everything waits longer than the first to be read, and has for STANDING_S, a growing share of the INVITEs
+# While everything waits longer than the first to be read, and has for STANDING_S, a growing share of INVITEs
 # is refused, past the second all: half of T1, so that who waits for us has not said it again yet.
 EASY_S, LATE_S = 0.1, 0.25
 # A stall that is over sooner is caught up with, and costs nobody a call.
