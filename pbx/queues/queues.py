@@ -96,7 +96,7 @@ class Queues:
                 seat = Seat(agent, line, member, position)
                 seat.answered = answered.get((agent.name, name), 0)
                 agent.seats[name] = line.seats[agent.name] = seat
-                line.present += agent.logged_in
+                line.present += agent.here
                 line.at_work += agent.at_work
         for agent in [agent for agent in floor.agents.values() if not agent.seats]:
             floor.forget_agent(agent, now, out)
@@ -288,6 +288,15 @@ class Queues:
     def ready(self, agent: str, now: float) -> list[Output]:
         """The agent cuts wrap-up short. Raises OperatorError."""
         return self._tell(agent, "ready", now)
+
+    def reach(self, agent: str, reachable: bool, now: float) -> list[Output]:
+        """There is a phone to ring for an agent, or none any more; no error for somebody who is no agent."""
+        out: list[Output] = []
+        known = self._floor.agents.get(agent)
+        if known is not None:
+            self._floor.change_agent(known, "reached" if reachable else "lost", now, out)
+            self._settling.settle(now, out)
+        return out
 
     def _tell(self, agent: str, what: AgentInput, now: float, why: str = "") -> list[Output]:
         out: list[Output] = []
