@@ -79,9 +79,10 @@ class LegAnswered:
 
 @dataclass(slots=True)
 class Summoned:
-    """How a summons goes: answered, then ready to be put through; or over, with `status`, when nobody answered
-    or whoever did is gone.
-    """  # fmt: skip
+    """How a summons goes: answered, then ready to be put through.
+
+    Or over, with `status`: nobody answered, or whoever did is gone.
+    """
 
     call: "Call"
     number: int

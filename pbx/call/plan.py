@@ -92,7 +92,7 @@ class Collect:
 class Wait:
     """Answer, and let the caller hear sounds, round and round, until something else is decided.
 
-    They begin with sample `start`, after those of `first`. With `digits` keys are told of as they are pressed.
+    They begin with sample `start`, after those of `first`. With `digits` keys are told of when pressed.
     `unanswered` does not answer: the caller is told of ringing when somebody is summoned and rings.
     """
 

@@ -172,7 +172,7 @@ class Summoning:
             call.branches.remove(leg)
             call.other = leg
             call.record.answered_by = leg.label
-            stage.seat(caller, joined)
+            talking.bridge(call)
             release(call, [other], now, "answered")
             if call.recording is not None:
                 talking.record(call)

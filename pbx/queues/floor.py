@@ -324,31 +324,8 @@ class Floor:
         failure: OfferFailure,
     ) -> None:
         match action:
-            case "come_in":
-                if not agent.logged_in:
-                    agent.no_answers = 0
-                    agent.idle_since = now
-                    self.presence(agent, now, out, logged_in=True, paused="")
-            case "go":
-                self._stop_times(agent)
-                self.presence(agent, now, out, logged_in=False, paused="")
-                self._drop_offer(agent, "agent-left", now, out)
-            case "take_break":
-                if agent.logged_in:
-                    self.presence(agent, now, out, logged_in=True, paused=why or "paused")
-                    self._drop_offer(agent, "agent-left", now, out)
-            case "be_reached":
-                if not agent.reachable:
-                    agent.idle_since = now
-                    self.presence(agent, now, out, reachable=True)
-            case "be_lost":
-                if agent.reachable:
-                    self.presence(agent, now, out, reachable=False)
-            case "come_back":
-                if agent.paused:
-                    agent.no_answers = 0
-                    agent.idle_since = now
-                    self.presence(agent, now, out, logged_in=agent.logged_in, paused="")
+            case "come_in" | "go" | "take_break" | "come_back" | "be_reached" | "be_lost":
+                self._come_or_go(action, agent, now, out, why)
             case "be_ready":
                 if agent.wrapping_up or agent.resting:
                     self._stop_times(agent)
@@ -374,6 +351,41 @@ class Floor:
             case "end_rest":
                 agent.resting = False
                 agent.idle_since = now
+
+    def _come_or_go(
+        self,
+        action: Literal["come_in", "go", "take_break", "come_back", "be_reached", "be_lost"],
+        agent: Agent,
+        now: float,
+        out: list[Output],
+        why: str,
+    ) -> None:
+        match action:
+            case "come_in":
+                if not agent.logged_in:
+                    agent.no_answers = 0
+                    agent.idle_since = now
+                    self.presence(agent, now, out, logged_in=True, paused="")
+            case "go":
+                self._stop_times(agent)
+                self.presence(agent, now, out, logged_in=False, paused="")
+                self._drop_offer(agent, "agent-left", now, out)
+            case "take_break":
+                if agent.logged_in:
+                    self.presence(agent, now, out, paused=why or "paused")
+                    self._drop_offer(agent, "agent-left", now, out)
+            case "come_back":
+                if agent.paused:
+                    agent.no_answers = 0
+                    agent.idle_since = now
+                    self.presence(agent, now, out, paused="")
+            case "be_reached":
+                if not agent.reachable:
+                    agent.idle_since = now
+                    self.presence(agent, now, out, reachable=True)
+            case "be_lost":
+                if agent.reachable:
+                    self.presence(agent, now, out, reachable=False)
 
     def _act_on_offer(
         self,

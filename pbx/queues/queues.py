@@ -392,6 +392,11 @@ class Queues:
         """How many callers are not served yet. Raises OperatorError."""
         return len(self._line(queue).line)
 
+    def staff(self, queue: str) -> tuple[int, int]:
+        """How many agents are here (logged in, with a phone to ring), and free. Raises OperatorError."""
+        line = self._line(queue)
+        return line.present, len(line.free)
+
     def callers(self, queue: str | None = None) -> tuple[CallerView, ...]:
         """Who is in the queue, or in all of them: those in line in their order, then those who are served."""
         floor = self._floor

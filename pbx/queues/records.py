@@ -165,7 +165,8 @@ class Caller:
 class Line:
     """One queue: who stands in it (`line`, of whom `waiting` are not offered and `ringing` are), its agents.
 
-    `present` of its agents are logged in with a phone to ring, `at_work` of these are not paused. `last_offered` is a position.
+    `present` of its agents are logged in with a phone to ring, `at_work` of these are not paused.
+    `last_offered` is a position.
     """
 
     __slots__ = (

@@ -67,11 +67,13 @@ def test_the_least_that_a_file_may_ask_for_can_be_done() -> None:
     made = settings("{agents: ['1001'], ring: 1s, retry: 0s, ageing: 0s, max_wait: 1ms, wrap_up: 0s}")
     assert made.retry_s == 0.1
     assert made.ageing_s is None
-    Queues([made], lambda most: 0)
+    Queues([made], lambda _: 0)
 
 
 def test_announcements_that_say_nothing_are_not_made() -> None:
-    assert settings("{agents: ['1001'], announcements: {position: false, wait: false}}").announce_every_s is None
+    assert (
+        settings("{agents: ['1001'], announcements: {position: false, wait: false}}").announce_every_s is None
+    )
 
 
 def test_an_agent_has_one_name_everywhere() -> None:
