@@ -297,7 +297,7 @@ class Desk:
                 taken = [key for key, each in self._offers.items() if (each.caller, each.agent) == pair]
                 for key in taken:
                     del self._offers[key]
-                    out += switch.tell(caller, lambda call, key=key: call.put_through(key, now), now)
+                    out += self._put_through(caller, key, now)
             case Announce(caller, _, position, expected_wait_s):
                 self._say(caller, announcement(position, expected_wait_s), now, out)
             case Prompt(caller, _, sound):
@@ -315,6 +315,9 @@ class Desk:
                 pass
             case _:
                 assert_never(output)
+
+    def _put_through(self, caller: str, number: int, now: float) -> list[Output]:
+        return self._switch.tell(caller, lambda call: call.put_through(number, now), now)
 
     async def summons(self, offer: Offer, call: Call, now: float) -> Summons:
         """Where to ring the agent of an offer, and what is whispered."""
