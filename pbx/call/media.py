@@ -51,8 +51,8 @@ class Media(Protocol):
         """Say what a leg's RTP is protected with, before `configure`; None is nothing."""
         ...
 
-    def bridge(self, a: LegId, b: LegId) -> None:
-        """Let two legs hear each other, by the cheapest way that does."""
+    def bridge(self, a: LegId, b: LegId) -> object:
+        """Let two legs hear each other, by the cheapest way that does; what comes back is not needed."""
         ...
 
     def unbridge(self, a: LegId) -> None:

@@ -34,8 +34,8 @@ from pbx.errors import DocumentError, Place, Problem
 DEFAULT_FILE = Path("pbx.yaml")
 _EVERY_ADDRESS = "0.0.0.0"  # noqa: S104  # phones call from anywhere; http stays on this machine
 
-# What calls can do in memory and the media plane, which relays and does not mix, cannot carry out.
-_UNAVAILABLE = frozenset({"conference", "menu", "play", "queue", "record"})
+# What a dialplan may say and the service cannot carry out yet.
+_UNAVAILABLE = frozenset({"queue"})
 
 Algorithm = Literal["md5", "sha-256"]
 _HEX_DIGITS: Mapping[Algorithm, int] = {"md5": 32, "sha-256": 64}
@@ -160,7 +160,7 @@ class Media(Shape):
         "RTP/SAVP or nothing (488).",
     )
     transcode: Flag = Field(
-        False, description="Whether legs without a common codec are joined by decoding and encoding."
+        True, description="Whether legs without a common codec are joined by decoding and encoding."
     )
     relay: Flag = Field(True, description="false relays no packet: only for tests that must then fail.")
 

@@ -29,7 +29,7 @@ def digest() -> str:
     state = hashlib.sha256()
     for part in (version("numba"), version("llvmlite"), version("numpy"), sys.version, platform.machine()):
         state.update(part.encode() + b"\0")
-    for source in sorted(Path(__file__).parent.glob("*.py")):
+    for source in sorted(Path(__file__).parent.rglob("*.py")):
         state.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
     return state.hexdigest()[:20]
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReadDescriptor
@@ -19,7 +19,6 @@ from pbx.api.dialplans import add_dialplans
 from pbx.api.models import ListenerReport
 from pbx.api.server import HttpServer
 from pbx.call.causes import POLICIES
-from pbx.call.media import Media
 from pbx.call.settings import DEFAULT_FORMATS, CallSettings
 from pbx.config.candidates import load_candidate
 from pbx.config.settings import Settings
@@ -141,8 +140,6 @@ class Service:
             relay=settings.media.relay,
             progress=progress,
         )
-        # The plane relays and does not mix: plans that need more are refused with the dialplan.
-        media = cast("Media", self.media)
         limits = settings.registrar
         self.registrar = Registrar(
             RegistrarLimits(
@@ -181,8 +178,8 @@ class Service:
             ),
             network=self.endpoint,
             own=own,
-            media=media,
-            recorder=Recordings(media),
+            media=self.media,
+            recorder=Recordings(self.media),
             settings=CallSettings(
                 timers,
                 DIALOG_ALLOW,
