@@ -26,6 +26,9 @@ from pbx.queues.values import (
 )
 from pbx.queues.views import agent_view, caller_view
 
+# What was counted in the interval before may not have been asked for yet.
+_LATEST = 2
+
 _NEW_AGENT = AgentSettings()
 
 
@@ -442,14 +445,16 @@ class Queues:
         return self._snapshot(self._floor.agents, self._floor.lines)
 
     def changes(self) -> Snapshot:
-        """What of it has changed since this was last asked."""
+        """What of it has changed since this was last asked; of the intervals only the latest two."""
         floor = self._floor
-        changed = self._snapshot(sorted(floor.changed_agents), sorted(floor.changed_queues))
+        changed = self._snapshot(sorted(floor.changed_agents), sorted(floor.changed_queues), _LATEST)
         floor.changed_agents.clear()
         floor.changed_queues.clear()
         return changed
 
-    def _snapshot(self, agents: Iterable[str], queues: Iterable[str]) -> Snapshot:
+    def _snapshot(
+        self, agents: Iterable[str], queues: Iterable[str], intervals: int | None = None
+    ) -> Snapshot:
         floor = self._floor
         return Snapshot(
             tuple(
@@ -464,7 +469,9 @@ class Queues:
                 if agent is not None
             ),
             tuple(
-                QueueRecord(line.name, line.closed, line.statistics.total.copy(), line.statistics.intervals())
+                QueueRecord(
+                    line.name, line.closed, line.statistics.total.copy(), line.statistics.intervals(intervals)
+                )
                 for line in map(floor.lines.get, queues)
                 if line is not None
             ),

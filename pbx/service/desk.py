@@ -388,6 +388,19 @@ class Desk:
         here, free = self.queues.staff(queue)
         return {"waiting": self.queues.waiting(queue), "agents": here, "free": free}
 
+    def restore(self, kept: Snapshot, now: float) -> None:
+        """Go on from what an earlier process knew, before the first call."""
+        self._catch_up(now)
+        self.queues.restore(kept, now)
+
+    def conversation(self, agent: str) -> str:
+        """The call of the caller whom an agent serves. Raises OperatorError."""
+        self.queues.agent(agent)
+        for each in self.queues.callers():
+            if each.state == "served" and agent in each.agents and each.caller in self._callers:
+                return each.caller
+        raise OperatorError(f"agent {agent} has no caller of a queue", "`pbx queues` shows who has")
+
     def change(self, act: Callable[[float], Iterable[QueueOutput]], now: float) -> list[Output | AgentWanted]:
         """Have the queues do something (log in, pause, assign, close). Raises what they raise."""
         self._catch_up(now)
@@ -400,15 +413,7 @@ class Desk:
     ) -> Callable[[float], list[Output]]:
         """What lets a user take part in the agent's conversation. Raises OperatorError."""
         self._catch_up(now)
-        self.queues.agent(agent)
-        served = [
-            each.caller
-            for each in self.queues.callers()
-            if each.state == "served" and agent in each.agents and each.caller in self._callers
-        ]
-        if not served:
-            raise OperatorError(f"agent {agent} has no caller of a queue", "`pbx queues` shows who has")
-        caller = served[0]
+        caller = self.conversation(agent)
         for number, (watched, by, _) in self._watchers.items():
             if (watched, by) == (caller, user):
                 self._watchers[number] = (watched, by, manner)
