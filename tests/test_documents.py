@@ -101,9 +101,10 @@ def test_keys_are_the_text_as_written() -> None:
 
 
 def test_duplicate_keys_name_both_places() -> None:
+    advice = "take one out, or give it another name"
     assert refused("a: 1\nb:\n  x: 1\n  'x': 2\na: 3\n") == [
-        "f.yaml:4:3: the key 'x' is here twice; the first one is at f.yaml:3:3",
-        "f.yaml:5:1: the key 'a' is here twice; the first one is at f.yaml:1:1",
+        f"f.yaml:4:3: the key 'x' is here twice; the first one is at f.yaml:3:3: {advice}",
+        f"f.yaml:5:1: the key 'a' is here twice; the first one is at f.yaml:1:1: {advice}",
     ]
 
 

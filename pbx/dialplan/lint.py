@@ -4,6 +4,7 @@ Every finding has a code that stays the same, a level (`pbx check` fails on erro
 sentence, and a witness where there is one: a call whose decision shows what is meant.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
@@ -64,6 +65,9 @@ ADVICE: dict[str, str] = {
 
 _YEAR = 366
 
+# Patterns as other dialplans write them: _1XXX, 0[1-9]X.
+_ELSEWHERE = re.compile(r"_[0-9+*#XZN.!\[\]-]+|[0-9+*#XZN.]*\[[0-9-]+\][0-9+*#XZN.\[\]-]*")
+
 
 class _Named(Protocol):
     @property
@@ -100,6 +104,12 @@ class Finding:
         """What to do about it."""
         return ADVICE[self.code]
 
+    @property
+    def advised(self) -> Problem:
+        """The problem, with what to do about it."""
+        problem = self.problem
+        return Problem(problem.place, f"{problem.message}: {self.advice}", problem.suggestion)
+
     def __str__(self) -> str:
         shown = f" (for example {self.witness})" if self.witness is not None else ""
         words = f"{self.problem.place}: {self.level}: {_with_hint(self.problem)}{shown}"
@@ -109,7 +119,7 @@ class Finding:
 def lint(generation: Generation, build: Build, today: date | None = None) -> list[Finding]:
     """Everything there is to find, in file order; changes of the clock in the year from `today`."""
     findings = [
-        *_chains(generation),
+        *_chains(generation, build),
         *_unused(generation, build),
         *_patterns(generation),
         *_emergencies(generation, build),
@@ -136,7 +146,10 @@ def _finding(
     return Finding(code, Problem(place, message, suggestion), witness)
 
 
-def _chains(generation: Generation) -> Iterator[Finding]:
+def _chains(generation: Generation, build: Build) -> Iterator[Finding]:
+    ending = {entry.chain for entry in generation.entries}
+    ending |= {edge.chain for edge in build.edges if not edge.returns}
+    included = {edge.chain for edge in build.edges if edge.returns} - ending
     for chain in generation.chains.values():
         for part in dead_parts(chain, generation.chains):
             if isinstance(part, Dead) and part.place is not None:
@@ -148,6 +161,8 @@ def _chains(generation: Generation) -> Iterator[Finding]:
                 witness = _shadowed(generation, part)
                 yield _finding("shadowed-rule", part.rule.rule.place, part.message, witness=witness)
             elif isinstance(part, Undecided):
+                if chain.name in included:
+                    continue  # what includes it goes on
                 place = chain.links[-1].place
                 witness = _runs_out(generation, part, chain.name)
                 message = f"the chain {chain.name} can run out of handlers, and then rejects with 404"
@@ -228,6 +243,9 @@ def _never_matches(pattern: Pattern) -> tuple[str, str] | None:
         return f"numbers come without separators, so that {text!r} is never called", normalised(text)
     if pattern.kind == "exact" and set(text) & set("xzn") and not set(text) - set("0123456789+*#.xznXZN"):
         return f"{text!r} is a name: in number patterns X, Z and N are capital letters", text.upper()
+    if pattern.kind == "exact" and _ELSEWHERE.fullmatch(text):
+        message = f"{text!r} is a name: write a number pattern without _ and [], or /a regular expression/"
+        return message, text[1:] if text.startswith("_") and "[" not in text else ""
     if pattern.kind != "regex" and any(
         before in "0123456789XZN+" and here == "+" for before, here in pairwise(text)
     ):

@@ -117,7 +117,8 @@ def _problem(build: Build, verdict: Verdict) -> Problem:
     place = next(edge.place for edge in build.edges if edge.origin == way[-2] and edge.chain == way[-1])
     call = verdict.path[0].call
     witness = f"a call to {call.called} from {call.caller.number}"
-    return Problem(place, f"this goto leads in a circle ({' → '.join(way)}), for example for {witness}")
+    message = f"this goto leads in a circle ({' → '.join(way)}), for example for {witness}"
+    return Problem(place, f"{message}: lead it to a chain that ends, or decide here, as with reject: 404")
 
 
 def _way(verdict: Verdict) -> list[str]:

@@ -215,7 +215,8 @@ class _Reader:
             self._problem(line, column, message)
         if key in node.keys:
             first = Place(self.name, *node.keys[key])
-            self._problem(line, column, f"the key {shown(key)} is here twice; the first one is at {first}")
+            message = f"the key {shown(key)} is here twice; the first one is at {first}"
+            self._problem(line, column, f"{message}: take one out, or give it another name")
         else:
             node.keys[key] = (line, column)
         parent.key = key

@@ -55,9 +55,9 @@ class Conductor:
 
     # -- the endpoint's side ---------------------------------------------------------------------------------
 
-    def receive(self, data: bytes, flow: Flow, now: float) -> Sequence[Transmit]:
+    def receive(self, data: bytes, flow: Flow, now: float, late_s: float = 0.0) -> Sequence[Transmit]:
         """One message from the wire."""
-        return self._guarded(lambda: self._switch.receive(data, flow, now), now)
+        return self._guarded(lambda: self._switch.receive(data, flow, now, late_s), now)
 
     def receive_unframed(self, error: FramingError, flow: Flow, now: float) -> Sequence[Transmit]:
         """A stream that cannot be read on."""

@@ -65,10 +65,10 @@ CONTROL_SOCKET = "pbx.sock"
 
 _ALGORITHMS: dict[str, Algorithm] = {"md5": "MD5", "sha-256": "SHA-256"}
 _DRAIN_STEP_S = 0.2
-# Objects that live as long as the service are taken out of the collector's sight after the start; what a
-# call leaves behind dies by reference count, so full collections can be rare.
 # For resolving names, reading sounds, compiling dialplans and writing records.
 _THREADS = 4
+# Objects that live as long as the service are taken out of the collector's sight after the start; what a
+# call leaves behind dies by reference count, so full collections can be rare.
 _GC_THRESHOLDS = (50_000, 50, 100)
 
 
@@ -131,6 +131,7 @@ class Service:
             _routes(settings),
             settings.sip.max_connections,
             settings.sip.max_connections_per_source,
+            wall=lambda: clock.wall().timestamp(),
         )
         own = OwnAddress(self.endpoint)
         sip = settings.sip

@@ -50,6 +50,8 @@ from pbx.sip.session_messages import SDP, refusal
 from pbx.sip.transaction import ServerTransaction
 from pbx.sip.transactions import TransactionLayer
 
+# An INVITE that waited so long is refused. Half of T1: who waits for our answer has not said it again yet.
+LATE_S = 0.25
 # RFC 3261 §18.1.1: a request within 200 bytes of the path MTU goes by a congestion controlled transport.
 _LARGE_BYTES = 1300
 # Below this many octets of body no request of ours comes near that size.
@@ -135,8 +137,12 @@ class Switch:
 
     # -- from the edge ---------------------------------------------------------------------------------------
 
-    def receive(self, data: bytes, flow: Flow, now: float) -> list[Output]:
-        """One message from the wire."""
+    def receive(self, data: bytes, flow: Flow, now: float, late_s: float = 0.0) -> list[Output]:
+        """One message from the wire, `late_s` after it came.
+
+        When that is too late, we have more to do than we can: what would be a new call is refused, so that
+        calls under way are served before their peers say everything again (local overload control, RFC 6357).
+        """
         out: list[Output] = []
         try:
             message = parse(data)
@@ -149,7 +155,8 @@ class Switch:
         except MalformedMessage as fault:
             self._malformed(fault, flow, now, out)
             return out
-        self._handle(self.layer.receive(message, flow, now), now, out)
+        sheds = late_s > LATE_S
+        self._handle(self.layer.receive(message, flow, now, sheds=sheds), now, out)
         return out
 
     def receive_unframed(self, error: FramingError, flow: Flow, now: float) -> list[Output]:
@@ -205,7 +212,11 @@ class Switch:
     def reached(self) -> dict[str, int]:
         """How often each bound was reached, by its name in docs/bounds.md."""
         counters = self.layer.counters
-        return {**self._reached, "transactions": counters.over_bound + counters.refused_sends}
+        return {
+            **self._reached,
+            "transactions": counters.over_bound + counters.refused_sends,
+            "lateness": counters.shed,
+        }
 
     def next_deadline(self) -> float | None:
         """The earliest due time of everything here."""
@@ -377,7 +388,8 @@ class Switch:
         call = leg.call
         if isinstance(call, Call):
             if outputs:
-                self._from_call(call, call.receive(leg, outputs, now), now, out)
+                self._from_call(call, call.receive(leg, outputs, now), now, out, leg)
+                return
         else:
             # Its call is over: what the peer repeats still gets its answer, a 2xx its ACK (§13.2.2.4).
             for output in outputs:
@@ -386,13 +398,21 @@ class Switch:
         self._arm(leg, leg.session.next_deadline())
 
     def _from_call(
-        self, call: Call, outputs: Iterable[from_call.CallOutput], now: float, out: list[Output]
+        self,
+        call: Call,
+        outputs: Iterable[from_call.CallOutput],
+        now: float,
+        out: list[Output],
+        heard: Leg | None = None,
     ) -> None:
+        """Carry out what a call wants; `heard` is the leg whose session had news, if one had."""
+        changed = [] if heard is None else [heard]
         for output in outputs:
             match output:
                 case from_call.Signal(leg, signal):
                     self._signal(leg, signal, now, out)
-                    self._arm(leg, leg.session.next_deadline())
+                    if leg not in changed:
+                        changed.append(leg)
                 case from_call.DecisionNeeded(_, outcome, status, digits):
                     out.append(OutcomeNeeded(call, outcome, status, digits))
                 case from_call.LegOpened(leg):
@@ -404,7 +424,8 @@ class Switch:
                     self.legs -= 1
                     self._observer.leg_finished(leg, now)
                     self.live.leg_closed(call.record.id, leg, call.legs)
-                    self._arm(leg, leg.session.next_deadline())
+                    if leg not in changed:
+                        changed.append(leg)
                 case from_call.Progressed():
                     self._observer.call_progressed(call.record)
                 case from_call.Established():
@@ -420,13 +441,17 @@ class Switch:
                     out.append(CallEnded(call))
                 case _:
                     assert_never(output)
+        for leg in changed:
+            self._arm(leg, leg.session.next_deadline())
         self._arm(call, call.next_deadline())
 
     def _arm(self, key: Leg | Call, due: float | None) -> None:
+        deadlines = self._deadlines
         if due is None:
-            self._deadlines.cancel(key)
-        elif self._deadlines.due(key) != due:
-            self._deadlines.set(key, due)
+            if key in deadlines:
+                deadlines.cancel(key)
+        elif deadlines.due(key) != due:
+            deadlines.set(key, due)
 
     def _signal(self, leg: Leg, signal: from_call.SignalOutput, now: float, out: list[Output]) -> None:
         match signal:
