@@ -31,7 +31,6 @@ from pbx.dialplan.plugins import load_plugins
 from pbx.dialplan.scope import KnownNames
 from pbx.documents import Count, Document, Duration, Flag, Shape, ShapeError, Text, Whole, load, validate
 from pbx.errors import DocumentError, Place, Problem
-from pbx.media.tones import TONES
 
 if TYPE_CHECKING:
     from pbx.media.sounds import SoundLibrary
@@ -181,6 +180,9 @@ class Directories(Shape):
 
 
 def _country_of_tones(name: str) -> str:
+    # It loads numpy, for which a verb that only reads a configuration should not wait.
+    from pbx.media.tones import TONES
+
     if name not in TONES:
         raise ShapeError(f"found {name}, expected one of {', '.join(sorted(TONES))}")
     return name
