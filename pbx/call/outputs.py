@@ -1,7 +1,7 @@
 """What a call asks of its owner, and what it reports."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from pbx.call.causes import Outcome
 from pbx.sip.session_events import (
@@ -80,6 +80,34 @@ class LegAnswered:
 
 
 @dataclass(slots=True)
+class Summoned:
+    """How a summons goes: answered, then ready to be put through.
+
+    Or over, with `status`: nobody answered, or whoever did is gone.
+    """
+
+    call: "Call"
+    number: int
+    state: Literal["answered", "ready", "over"]
+    status: int = 200
+
+
+@dataclass(slots=True)
+class DigitPressed:
+    """The waiting caller pressed a key."""
+
+    call: "Call"
+    digit: str
+
+
+@dataclass(slots=True)
+class Ending:
+    """A call that somebody was summoned for begins to end; `Finished` follows when every leg is gone."""
+
+    call: "Call"
+
+
+@dataclass(slots=True)
 class Finished:
     """Every leg is gone; the call's record is complete."""
 
@@ -87,5 +115,15 @@ class Finished:
 
 
 CallOutput = (
-    Signal | DecisionNeeded | LegOpened | LegClosed | Progressed | Established | LegAnswered | Finished
+    Signal
+    | DecisionNeeded
+    | LegOpened
+    | LegClosed
+    | Progressed
+    | Established
+    | LegAnswered
+    | Summoned
+    | DigitPressed
+    | Ending
+    | Finished
 )

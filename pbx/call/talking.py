@@ -97,7 +97,7 @@ def _record(call: "Call", wanted: Recording) -> None:
         sink = stage.listen("mix", None, None)
     else:
         sink = stage.listen("one", caller.row if wanted.what == "caller" else other.row, None)
-    if stage.rows != (caller.row, other.row):
+    if stage.rows[:2] != (caller.row, other.row):
         stage.seat(caller.row, other.row)
     call.shared.recorder.begin(sink, wanted, call.record.id)
 

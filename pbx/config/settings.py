@@ -31,16 +31,12 @@ from pbx.dialplan.plugins import load_plugins
 from pbx.dialplan.scope import KnownNames
 from pbx.documents import Count, Document, Duration, Flag, Shape, ShapeError, Text, Whole, load, validate
 from pbx.errors import DocumentError, Place, Problem
-from pbx.media.tones import TONES
 
 if TYPE_CHECKING:
     from pbx.media.sounds import SoundLibrary
 
 DEFAULT_FILE = Path("pbx.yaml")
 _EVERY_ADDRESS = "0.0.0.0"  # noqa: S104  # phones call from anywhere; http stays on this machine
-
-# What a dialplan may say and the service cannot carry out yet.
-_UNAVAILABLE = frozenset({"queue"})
 
 Algorithm = Literal["md5", "sha-256"]
 _HEX_DIGITS: Mapping[Algorithm, int] = {"md5": 32, "sha-256": 64}
@@ -181,6 +177,9 @@ class Directories(Shape):
 
 
 def _country_of_tones(name: str) -> str:
+    # It loads numpy, for which a verb that only reads a configuration should not wait.
+    from pbx.media.tones import TONES
+
     if name not in TONES:
         raise ShapeError(f"found {name}, expected one of {', '.join(sorted(TONES))}")
     return name
@@ -329,9 +328,7 @@ class Settings(Shape):
             if missing:
                 raise DocumentError(tuple(missing))
             plugins = load_plugins(self.plugins)
-            self._known = KnownNames(
-                frozenset(self.users), frozenset(self.trunks), plugins, unavailable=_UNAVAILABLE
-            )
+            self._known = KnownNames(frozenset(self.users), frozenset(self.trunks), plugins)
         # Sounds are files, which come and go between two reloads.
         return replace(self._known, sounds=self.library.names())
 

@@ -32,6 +32,27 @@ HANDLER_GAUGES: Final = {
     "pbx_plugin_breaker_state": "A plugin's circuit breaker: 0 closed, 1 being tried, 2 open.",
 }
 
+# Read from their owner at each scrape, a value for each queue.
+QUEUE_GAUGES: Final = {
+    "pbx_queue_waiting": "Callers who are in line and not served yet.",
+    "pbx_queue_longest_waiting_seconds": "How long the caller in line has waited who came first.",
+    "pbx_queue_agents_here": "Agents who are logged in and have a phone to ring.",
+    "pbx_queue_agents_free": "Agents who could be offered a caller now.",
+}
+QUEUE_COUNTS: Final = {
+    "pbx_queue_joined": "Callers who stood in line.",
+    "pbx_queue_answered": "Callers who were put through to an agent.",
+    "pbx_queue_answered_in_time": "Those of them who waited no longer than the service level says.",
+    "pbx_queue_abandoned": "Callers who hung up in line.",
+    "pbx_queue_overflowed": "Callers who left the line without an agent, or were made to.",
+    "pbx_queue_refused": "Callers who were not let in.",
+    "pbx_queue_failed_offers": "Offers that the agent did not take.",
+    "pbx_queue_wait_seconds": "How long those who were answered had waited, together.",
+    "pbx_queue_handle_seconds": "How long conversations took, together.",
+}
+# More queues than this are not shown apart.
+MAX_QUEUES: Final = 200
+
 # Kept by their owner as numbers by cause, and read at each scrape.
 OBSERVED_COUNTS: Final = {
     "pbx_limits_reached": "What was refused because a bound was reached (docs/bounds.md), by bound.",

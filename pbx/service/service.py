@@ -17,6 +17,7 @@ from zope.interface import implementer
 from pbx.api.app import create_app
 from pbx.api.dialplans import add_dialplans
 from pbx.api.models import ListenerReport
+from pbx.api.queues import add_queues
 from pbx.api.server import HttpServer
 from pbx.call.causes import POLICIES
 from pbx.call.settings import DEFAULT_FORMATS, CallSettings
@@ -44,6 +45,7 @@ from pbx.service.generations import Change, Generations, Loader, T
 from pbx.service.ledger import CallBook
 from pbx.service.network import OwnAddress
 from pbx.service.plugins import PluginLife
+from pbx.service.queues import CallCentre
 from pbx.service.recordings import Recordings
 from pbx.service.reports import VERSION, Reports
 from pbx.service.router import Router
@@ -211,6 +213,16 @@ class Service:
         self.router = Router(
             self.generations.first, destinations, self._resolver.resolve, self._find_sound, self.switch.live
         )
+        self.queues = CallCentre(
+            self.switch,
+            destinations,
+            self._resolver.resolve,
+            self.sounds.find,
+            lambda name: self.sounds.music(name, lambda _: 0).sounds,
+            clock,
+            ids,
+        )
+        self.router.serve_queues(self.queues.desk)
         plugins = settings.known.plugins or Plugins()
         self.plugins = PluginLife(reactor, plugins, self.metrics, self.router.used)
         self.book = CallBook(settings, reactor, self.router, clock)
@@ -231,12 +243,15 @@ class Service:
             self._bindings_changed,
             self.media.hold,
             self.book.ended,
+            self.queues.desk,
         )
+        self.queues.conductor = self.conductor
         self.reports = Reports(
             settings.domain, self.switch, self.router, self.conductor, self.media, self.endpoint, clock
         )
         self.reports.observe(self.metrics)
         self.book.observe(self.metrics)
+        self.queues.observe(self.metrics)
         self.generations.observe(self.metrics)
         self.shadowing.observe(self.metrics)
         self._journal: BindingJournal | None = None
@@ -284,6 +299,8 @@ class Service:
         full = create_app(self.reports, self.metrics, self.reports, version=VERSION, hosts=hosts)
         add_dialplans(page, self.dialplans)
         add_dialplans(full, self.dialplans, self.dialplans)
+        add_queues(page, self.queues)
+        add_queues(full, self.queues, self.queues)
         servers = [HttpServer(full, path=control)]
         servers += [
             HttpServer(page, host=listener.host, port=listener.port)
@@ -316,11 +333,13 @@ class Service:
                 gone.append(BindingRemoved(binding, "dropped"))
         self._journal.record([*gone, *self.registrar.restore(kept, now)], now, epoch)
         self.book.open(_store_failed)
+        self.queues.open(Store(location.path), self._reactor, _store_failed)
 
     async def drain(self, seconds: float) -> None:
         """Take no new calls, and wait until those that go on have ended, for `seconds` at most."""
         self.switch.draining = True
         self.reports.state = "draining"
+        self.queues.drain()
         until = self._clock.now() + seconds
         while self.switch.calls and self._clock.now() < until:
             await self._pause(_DRAIN_STEP_S)
@@ -358,6 +377,7 @@ class Service:
             if journal is not None:
                 await journal.stop()
             await self.book.stop()
+            await self.queues.stop()
             if store is not None:
                 store.close()
             if self._gc_thresholds is not None:

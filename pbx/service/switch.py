@@ -5,7 +5,7 @@ registrar, the dialogs of all calls and the media plane; the edge gives it the n
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, assert_never
@@ -96,7 +96,16 @@ class CallEnded:
     call: Call
 
 
-Output = Transmit | RouteNeeded | OutcomeNeeded | CallEnded | BindingsChanged
+Output = (
+    Transmit
+    | RouteNeeded
+    | OutcomeNeeded
+    | CallEnded
+    | BindingsChanged
+    | from_call.Summoned
+    | from_call.DigitPressed
+    | from_call.Ending
+)
 
 
 class Switch:
@@ -206,6 +215,16 @@ class Switch:
         """Carry out what was decided for a call."""
         out: list[Output] = []
         self._from_call(call, call.route(plan, now), now, out)
+        return out
+
+    def tell(
+        self, call_id: str, act: Callable[[Call], Iterable[from_call.CallOutput]], now: float
+    ) -> list[Output]:
+        """Ask something of a call; one that is gone already is no error."""
+        out: list[Output] = []
+        call = self.calls.get(call_id)
+        if call is not None:
+            self._from_call(call, act(call), now, out)
         return out
 
     def hang_up(self, call_id: str, now: float) -> list[Output]:
@@ -451,6 +470,8 @@ class Switch:
                     self.live.leg_closed(call.record.id, leg, call.legs)
                     if leg not in changed:
                         changed.append(leg)
+                case from_call.Summoned() | from_call.DigitPressed() | from_call.Ending():
+                    out.append(output)
                 case from_call.Progressed():
                     self._observer.call_progressed(call.record)
                 case from_call.Established():
