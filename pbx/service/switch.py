@@ -34,6 +34,7 @@ from pbx.service.admission import Admission, Source
 from pbx.service.counting import Counting
 from pbx.service.live import LiveFacts
 from pbx.service.network import Network, OwnAddress
+from pbx.service.overload import Overload
 from pbx.service.screening import ALLOW, DIALOG_ALLOW, PRODUCT, screen
 from pbx.sip import outputs as from_layer
 from pbx.sip import session_events as from_session
@@ -50,11 +51,6 @@ from pbx.sip.session_messages import SDP, refusal
 from pbx.sip.transaction import ServerTransaction
 from pbx.sip.transactions import TransactionLayer
 
-# While everything waits longer than the first to be read, and has for STANDING_S, a growing share of INVITEs
-# is refused, past the second all: half of T1, so that who waits for us has not said it again yet.
-EASY_S, LATE_S = 0.1, 0.25
-# A stall that is over sooner is caught up with, and costs nobody a call.
-STANDING_S = 0.2
 # RFC 3261 §18.1.1: a request within 200 bytes of the path MTU goes by a congestion controlled transport.
 _LARGE_BYTES = 1300
 # Below this many octets of body no request of ours comes near that size.
@@ -146,17 +142,12 @@ class Switch:
         self.shared = Shared(settings, media, ids, recorder)
         self._deadlines: Deadlines[Leg | Call] = Deadlines()
         self._reached: Counter[str] = Counter()
-        self._late_from: float | None = None
-        self._excess = 0.0
+        self._overload = Overload()
 
     # -- from the edge ---------------------------------------------------------------------------------------
 
     def receive(self, data: bytes, flow: Flow, now: float, late_s: float | None = None) -> list[Output]:
-        """One message from the wire, `late_s` after it came.
-
-        When that is late, we have more to do than we can: what would be a new call is refused, so that calls
-        under way are served before their peers say everything again (local overload control, RFC 6357).
-        """
+        """One message from the wire, `late_s` at most after it came; when that is late, it may be refused."""
         out: list[Output] = []
         try:
             message = parse(data)
@@ -169,29 +160,9 @@ class Switch:
         except MalformedMessage as fault:
             self._malformed(fault, flow, now, out)
             return out
-        sheds = late_s is not None and self._sheds(message, late_s, now)
+        sheds = late_s is not None and self._overload.sheds(message, late_s, now)
         self._handle(self.layer.receive(message, flow, now, sheds=sheds), now, out)
         return out
-
-    def _sheds(self, message: Request | Response, late_s: float, now: float) -> bool:
-        """Whether this is an INVITE to be refused: the later it was read, the larger the share that is.
-
-        What is taken now brings more messages soon, so that all or nothing would swing between the two.
-        """
-        if late_s <= EASY_S:
-            self._late_from = None
-            return False
-        if self._late_from is None:
-            self._late_from = now
-        if now - self._late_from < STANDING_S:
-            return False
-        if not isinstance(message, Request) or message.method != "INVITE" or message.to.tag is not None:
-            return False
-        self._excess += min(1.0, (late_s - EASY_S) / (LATE_S - EASY_S))
-        if self._excess < 1.0:
-            return False
-        self._excess -= 1.0
-        return True
 
     def receive_unframed(self, error: FramingError, flow: Flow, now: float) -> list[Output]:
         """A stream that cannot be read on: answer what can be answered, then it is closed."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pbx.service.switch import EASY_S, LATE_S, STANDING_S
+from pbx.service.overload import EASY_S, LATE_S, STANDING_S
 from pbx.sip.flow import Flow
 from pbx.sip.limits import MAX_BODY, MAX_HEADER_LINES, MAX_HEADER_SECTION, MAX_MESSAGE
 from pbx.sip.message import Response, parse
