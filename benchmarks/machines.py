@@ -190,7 +190,7 @@ def main() -> None:
     options.add_argument("--profile", choices=["tottime", "cumtime"])
     options.add_argument("--lines", type=int, default=60)
     chosen = options.parse_args()
-    gc.set_threshold(50_000, 50, 100)
+    gc.set_threshold(10_000, 250, 100)
     steps = recorded(chosen.calls)
     if chosen.profile:
         house, core = made()
