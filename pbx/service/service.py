@@ -70,8 +70,8 @@ _DRAIN_STEP_S = 0.2
 # For resolving names, reading sounds, compiling dialplans and writing records.
 _THREADS = 4
 # Objects that live as long as the service are taken out of the collector's sight after the start; what a call
-# leaves behind dies by reference count, so full collections can be rare. Those of young objects are pauses: of
-# 8 ms where 50,000 objects made it 48.
+# leaves behind dies by reference count, so full collections can be rare. Young ones are pauses: of 8 ms where
+# 50,000 objects made it 48.
 _GC_THRESHOLDS = (10_000, 250, 100)
 
 
