@@ -140,7 +140,9 @@ class _Run:
         caller = self._callers[name]
         match kind:
             case "3-comes":
-                joined = queues.join(name, self._name, now, priority=caller.priority, needs=caller.needs or None)
+                joined = queues.join(
+                    name, self._name, now, priority=caller.priority, needs=caller.needs or None
+                )
                 self._take(joined)
                 if caller.patience_s < inf:
                     self._later(now + caller.patience_s, "2-gives-up", name)
@@ -174,4 +176,3 @@ class _Run:
                     pass
                 case _:
                     pass
-

@@ -40,8 +40,6 @@ class Guest:
     agent: str = ""
     talks_until: float = NEVER
     picked_up_at: float = NEVER
-    rings_until: float = NEVER
-    rung: str = ""
     inside: bool = False
 
 
@@ -55,8 +53,6 @@ class Rules:
     max_wait_s: float = NEVER
     wrap_up_s: float = 0.0
     ageing_s: float = NEVER
-    ring_s: float = 20.0
-    retry_s: float = 5.0
     answer_s: float = 0.0
 
 
@@ -93,10 +89,8 @@ class Blackboard:
             if guest.fate == "" and not guest.inside:
                 moments.append(guest.comes_at)
             elif guest.inside:
-                moments.append(guest.comes_at + guest.patience_s)
-                if not guest.rung or True:
-                    moments.append(guest.comes_at + self.rules.max_wait_s)
-                moments += [guest.picked_up_at, guest.rings_until]
+                moments += [guest.comes_at + guest.patience_s, guest.comes_at + self.rules.max_wait_s]
+                moments.append(guest.picked_up_at)
             elif guest.agent and any(each.talks_with == guest.name for each in self.people):
                 moments.append(guest.talks_until)
         return [moment for moment in moments if moment < NEVER]
@@ -184,14 +178,11 @@ class Blackboard:
     def _choose(self, able: list[Person]) -> Person:
         easiest = min(each.penalty for each in able)
         able = [each for each in able if each.penalty == easiest]
-        match self.rules.strategy:
-            case "longest-idle":
-                return min(able, key=lambda each: (each.free_since, each.place))
-            case "fewest-calls":
-                return min(able, key=lambda each: (each.taken, each.free_since, each.place))
-            case "in-order":
-                return min(able, key=lambda each: each.place)
-            case "round-robin":
-                later = [each for each in able if each.place > self.last_rung]
-                return min(later or able, key=lambda each: each.place)
-        raise ValueError(self.rules.strategy)
+        strategy = self.rules.strategy
+        if strategy == "longest-idle":
+            return min(able, key=lambda each: (each.free_since, each.place))
+        if strategy == "fewest-calls":
+            return min(able, key=lambda each: (each.taken, each.free_since, each.place))
+        if strategy == "round-robin":
+            able = [each for each in able if each.place > self.last_rung] or able
+        return min(able, key=lambda each: each.place)
