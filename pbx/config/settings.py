@@ -38,9 +38,6 @@ if TYPE_CHECKING:
 DEFAULT_FILE = Path("pbx.yaml")
 _EVERY_ADDRESS = "0.0.0.0"  # noqa: S104  # phones call from anywhere; http stays on this machine
 
-# What a dialplan may say and the service cannot carry out yet.
-_UNAVAILABLE = frozenset({"queue"})
-
 Algorithm = Literal["md5", "sha-256"]
 _HEX_DIGITS: Mapping[Algorithm, int] = {"md5": 32, "sha-256": 64}
 
@@ -331,9 +328,7 @@ class Settings(Shape):
             if missing:
                 raise DocumentError(tuple(missing))
             plugins = load_plugins(self.plugins)
-            self._known = KnownNames(
-                frozenset(self.users), frozenset(self.trunks), plugins, unavailable=_UNAVAILABLE
-            )
+            self._known = KnownNames(frozenset(self.users), frozenset(self.trunks), plugins)
         # Sounds are files, which come and go between two reloads.
         return replace(self._known, sounds=self.library.names())
 

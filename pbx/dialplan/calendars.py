@@ -238,11 +238,15 @@ def state_now(calendar: Calendar, at: datetime) -> State:
     return calendar.state(at, facts().switch(calendar.switch) if calendar.switch else None)
 
 
+# How many calendars are asked altogether for what they say at one time or another.
+_MOST_STATES = 50_000
+
+
 def moments(calendars: Collection[Calendar], first: datetime) -> list[datetime]:
     """`first`, and moments of a week from then on in which the calendars say all that they say in it."""
     found: dict[tuple[bool, ...], datetime] = {}
     edges = [first, *(edge for each in calendars for edge in each.edges(first.date(), 7))]
-    for edge in edges:
+    for edge in dict.fromkeys(edges[: _MOST_STATES // (len(calendars) + 1) + 1]):
         found.setdefault(tuple(each.state(edge).open for each in calendars), edge)
     return list(found.values())
 
