@@ -8,8 +8,8 @@ from threading import Thread
 
 import pytest
 
-from pbx.sip.message import Request, parse
 from pbx.cli.interop.ports import free_media_ports
+from pbx.sip.message import Request, parse
 from tests.cli.test_run import Running, command, configure, started, wait_for
 from tests.service.wire import SDP, Caller
 
@@ -116,7 +116,9 @@ def test_what_was_said_and_counted_outlives_a_kill(here: Path, taker: Taker) -> 
     with started(here) as running:
         running.wait_until_ready()
         value = running.verb("queues")
-        assert [(each["agent"], each["state"], each["paused"], each["calls"]) for each in value["agents"]] == [
+        assert [
+            (each["agent"], each["state"], each["paused"], each["calls"]) for each in value["agents"]
+        ] == [
             (taker.uri, "available", "", []),
             ("sip:b@127.0.0.1:9", "paused", "lunch", []),
             ("sip:c@127.0.0.1:9", "offline", "", []),
