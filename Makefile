@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 APT := sip-tester baresip
+# And the service for its built-in prompts: without it the rest works, and what is missing is said.
+APT_VOICE := espeak-ng
 # Debian needs these for `python3 -m venv`; other machines bring their own.
 APT_PYTHON := python3-venv
 
@@ -34,6 +36,7 @@ $(BIN)/python:
 $(VENV)/.installed: $(BIN)/python requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@command -v $(APT_VOICE) >/dev/null || .ci/apt-install $(APT_VOICE) || true
 	$(BIN)/python -m pbx.media.build
 	@touch $@
 

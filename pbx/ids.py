@@ -44,6 +44,10 @@ class Ids:
         """A Call-ID without a host part, so that it shows nobody's address (RFC 3261 §20.8)."""
         return self.token(16)
 
+    def below(self, bound: int) -> int:
+        """A random number from 0 up to `bound`, which it is not; even as far as 64 bits go."""
+        return self.number(64) % bound
+
     def number(self, bits: int) -> int:
         """An unsigned random number of `bits` bits (a multiple of 8)."""
         return int(self.token(bits // 8), 16)

@@ -9,16 +9,29 @@ ourselves), `talking` (what crosses between the two legs) and `ending`.
 from collections.abc import Callable, Sequence
 from typing import assert_never
 
-from pbx.call import answering, dialling, ending, talking
+from pbx.call import answering, dialling, ending, summoning, talking
 from pbx.call.digits import Gathering, Press, Presses, Way, parse_info
 from pbx.call.leg import Leg
-from pbx.call.outputs import CallOutput, LegClosed, Signal
-from pbx.call.plan import Collect, Connect, Destination, Echo, Join, Plan, PlaySounds, Refuse, Wait
+from pbx.call.outputs import SIGNALS, CallOutput, Ending, LegClosed, Signal
+from pbx.call.plan import (
+    Collect,
+    Connect,
+    Destination,
+    Echo,
+    Join,
+    Manner,
+    Plan,
+    PlaySounds,
+    Refuse,
+    Summons,
+    Wait,
+)
 from pbx.call.record import CallRecord, LegTotals
 from pbx.call.recording import Recording
 from pbx.call.reoffer import OfferRelay
 from pbx.call.settings import Shared
 from pbx.call.stage import Stage
+from pbx.call.summoning import Summoning
 from pbx.call.table import TABLE, Action, Input, State
 from pbx.errors import PeerError
 from pbx.media.values import SourceId
@@ -58,6 +71,7 @@ class Call:
         "shared",
         "stage",
         "state",
+        "summoning",
     )
 
     def __init__(self, caller: Leg, record: CallRecord, shared: Shared, offered: Description | None) -> None:
@@ -87,6 +101,7 @@ class Call:
         self.gathering: Gathering | None = None
         self.presses: Presses | None = None
         self.recording: Recording | None = None
+        self.summoning: Summoning | None = None
         self.out: list[CallOutput] = []
 
     # -- what the owner asks ---------------------------------------------------------------------------------
@@ -94,6 +109,8 @@ class Call:
     def route(self, plan: Plan, now: float) -> list[CallOutput]:
         """Do what was decided. A plan for a call that ended meanwhile changes nothing."""
         what: Input
+        if self.summoning is not None and not isinstance(plan, Wait) and self.state == "waiting":
+            self.summoning.dismiss_all(self, now)
         match plan:
             case Connect():
                 what = "dial"
@@ -112,6 +129,34 @@ class Call:
             case _:
                 assert_never(plan)
         self.happen(what, self.caller, plan, now)
+        return self._taken()
+
+    def summon(self, summons: Summons, now: float) -> list[CallOutput]:
+        """Ring somebody for a caller who waits, or to join two who talk; `Summoned` tells how it goes."""
+        if self.summoning is None:
+            self.summoning = Summoning()
+        self.summoning.ring(self, summons, now)
+        return self._taken()
+
+    def dismiss(self, number: int, now: float) -> list[CallOutput]:
+        """Give up a summons, whatever came of it; one that is over is no error."""
+        if self.summoning is not None:
+            self.summoning.dismiss(self, number, now)
+        return self._taken()
+
+    def put_through(self, number: int, now: float) -> list[CallOutput]:
+        """Let the waiting caller talk with whoever answered this summons; all others are given up."""
+        leg = None if self.summoning is None else self.summoning.take(self, number)
+        if leg is not None and self.summoning is not None:
+            self.summoning.dismiss_all(self, now)
+            answering.unlisten(self)
+            self.happen("connected", leg, None, now)
+        return self._taken()
+
+    def take_part(self, number: int, manner: Manner, now: float) -> list[CallOutput]:
+        """Let whoever joined by this summons take part in another manner."""
+        if self.summoning is not None:
+            self.summoning.take_part(self, number, manner, now)
         return self._taken()
 
     def record_as(self, recording: Recording | None) -> None:
@@ -134,6 +179,8 @@ class Call:
         if self.stage is not None and self.stage.source == source:
             answering.silence(self)
             self.happen("played", self.caller, None, now)
+        elif self.summoning is not None:
+            self.summoning.sound_ended(self, source)
         return self._taken()
 
     def digit_heard(self, press: Press, way: Way, now: float) -> list[CallOutput]:
@@ -165,16 +212,10 @@ class Call:
     def absorb(self, leg: Leg, outputs: Sequence[events.SessionOutput], now: float) -> None:
         """Take what a session of this call gave."""
         for output in outputs:
+            if isinstance(output, SIGNALS):
+                self.out.append(Signal(leg, output))
+                continue
             match output:
-                case (
-                    events.SendRequest()
-                    | events.SendAck()
-                    | events.SendResponse()
-                    | events.CancelRequest()
-                    | events.DialogOpened()
-                    | events.DialogClosed()
-                ):
-                    self.out.append(Signal(leg, output))
                 case events.Progressed():
                     if leg in self.branches:
                         self.happen("progressed", leg, output, now)
@@ -244,7 +285,10 @@ class Call:
         cell = TABLE.get((self.state, what))
         if cell is None:
             return
-        action, self.state = cell
+        action, after = cell
+        if after == "ending" and self.summoning is not None and self.state != "ending":
+            self.out.append(Ending(self))
+        self.state = after
         ACTIONS[action](self, leg, detail, now)
 
     def _close(self, leg: Leg) -> None:
@@ -271,6 +315,10 @@ ACTIONS: dict[Action, Callable[[Call, Leg, object, float], None]] = {
     "take_digit": answering.take_digit,
     "ask_after_digits": answering.ask_after_digits,
     "hold_on": answering.hold_on,
+    "resume": answering.resume,
+    "tell_ringing": summoning.tell_ringing,
+    "pick_up": summoning.pick_up,
+    "tell_digit": summoning.tell_digit,
     "join_room": answering.join_room,
     "enter_room": answering.enter_room,
     "answer_echo": answering.answer_echo,

@@ -26,6 +26,7 @@ class Leg:
         "label",
         "pinned",
         "session",
+        "summons",
         "trunk",
     )
 
@@ -50,3 +51,5 @@ class Leg:
         self.invited_at: float | None = None
         self.answered_at: float | None = None
         self.cause: Cause | None = None
+        # The number of the summons that it rings for, or came by.
+        self.summons: int | None = None

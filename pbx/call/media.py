@@ -1,7 +1,7 @@
 """What a call asks of the media plane: commands by leg, bridge, source and sink, and statistics back."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from pbx.media.values import (
     BridgeId,
@@ -14,6 +14,9 @@ from pbx.media.values import (
     SourceId,
 )
 from pbx.sdp.crypto import Security
+
+if TYPE_CHECKING:
+    from pbx.media.wav import Samples
 
 
 class Media(Protocol):
@@ -51,8 +54,8 @@ class Media(Protocol):
         """Say what a leg's RTP is protected with, before `configure`; None is nothing."""
         ...
 
-    def bridge(self, a: LegId, b: LegId) -> None:
-        """Let two legs hear each other, by the cheapest way that does."""
+    def bridge(self, a: LegId, b: LegId) -> object:
+        """Let two legs hear each other, by the cheapest way that does; what comes back is not needed."""
         ...
 
     def unbridge(self, a: LegId) -> None:
@@ -100,10 +103,21 @@ class Media(Protocol):
     def open_sink(
         self, *, kind: Literal["one", "mix", "stereo"], left: LegId | None = None, right: LegId | None = None
     ) -> SinkId:
-        """A sink that hears a bridge once it is on it: one leg (`left`), everybody, or two legs apart."""
+        """A sink that hears a bridge once it is on it: one leg (`left`), everybody, or two legs apart.
+
+        Raises ResourcesExhausted.
+        """
         ...
 
-    def close_sink(self, sink: SinkId) -> object:
+    def drain(self, sink: SinkId) -> "Samples":
+        """What a sink has heard since, at 8 kHz: (n,) samples, or (n, 2); in one thread, whichever."""
+        ...
+
+    def sink_overruns(self, sink: SinkId) -> int:
+        """How many samples a sink has lost because nobody drained it in time."""
+        ...
+
+    def close_sink(self, sink: SinkId) -> "Samples":
         """End a sink; gives the samples that were not drained."""
         ...
 

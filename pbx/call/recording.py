@@ -26,6 +26,10 @@ class Recorder(Protocol):
         """Write what `sink` hears from now on."""
         ...
 
+    def refused(self, recording: Recording, call_id: str, reason: str) -> None:
+        """There was nothing left to hear the call with: it is not recorded."""
+        ...
+
     def end(self, sink: SinkId) -> None:
         """Write the rest, complete the file and close the sink."""
         ...

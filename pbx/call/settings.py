@@ -1,6 +1,6 @@
 """What all calls of a service share."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pbx.call.causes import FinalCodePolicy
@@ -23,9 +23,9 @@ class CallSettings:
 
     `allowed` None lets any codec pass that both legs have. `allow` and `product` are the Allow and User-Agent
     headers of our requests. With `transcode`, a callee is offered our own codecs after the caller's.
-    `ringback` is what a caller hears who was answered before somebody is called, `hold_music` what the other
-    side of a held call does (empty: the hold is passed on to it). `srtp` is the policy of legs that have none
-    of their own.
+    `ringback` is what a caller hears who was answered before somebody is called, `hold_music` gives what
+    the other side of a held call does (None: the hold is passed on to it). `srtp` is the policy of legs
+    that have none of their own.
     """
 
     timers: Timers
@@ -36,7 +36,7 @@ class CallSettings:
     allowed: tuple[str, ...] | None = None
     transcode: bool = True
     ringback: Sequence[Sound] = ()
-    hold_music: Sequence[Sound] = ()
+    hold_music: Callable[[], Sequence[Sound]] | None = None
     srtp: SrtpPolicy = "accepted"
 
 

@@ -15,28 +15,39 @@ class Stage:
     is heard by nobody while that plays; None: nothing, nobody.
     """
 
-    __slots__ = ("_bridge", "_media", "deaf", "rows", "sink", "source")
+    __slots__ = ("_apart", "_bridge", "_media", "deaf", "rows", "sink", "source")
 
     def __init__(self, media: Media) -> None:
         self._media = media
         self._bridge: BridgeId | None = None
+        self._apart: tuple[tuple[LegId, LegId], ...] = ()
         self.deaf: LegId | None = None
         self.rows: tuple[LegId, ...] = ()
         self.source: SourceId | None = None
         self.sink: SinkId | None = None
 
-    def seat(self, *rows: LegId) -> None:
-        """These legs and no others hear each other, beside what is playing; who was there leaves."""
+    def seat(self, *rows: LegId, apart: Sequence[tuple[LegId, LegId]] = ()) -> None:
+        """These legs and no others hear each other, beside what is playing; who was there leaves.
+
+        Of `apart`, pairs of a talker and a listener, the listener does not hear the talker.
+        """
+        self._keep_apart(None)
+        self._apart = tuple(apart)
         for row in self.rows:
             if row not in rows:
                 self._media.leave(row)
         self.rows = rows
         self._settle()
 
-    def play(self, sounds: Sequence[Sound], *, loops: bool, deaf: LegId | None = None) -> SourceId:
-        """Let everybody hear these instead of what was playing; neither `deaf` nor who it talks to does."""
+    def play(
+        self, sounds: Sequence[Sound], *, loops: bool, deaf: LegId | None = None, start: int = 0
+    ) -> SourceId:
+        """Let everybody hear these instead of what was playing; neither `deaf` nor who it talks to does.
+
+        They begin with sample `start`.
+        """
         self._forget_source()
-        self.source = self._media.play(sounds, loops=loops)
+        self.source = self._media.play(sounds, loops=loops, start=start)
         self.deaf = deaf
         self._settle()
         return self.source
@@ -63,6 +74,8 @@ class Stage:
     def clear(self) -> None:
         """Nobody hears anybody here any more; the sink is its owner's to close, before."""
         self._forget_source()
+        self._keep_apart(None)
+        self._apart = ()
         self.sink = None
         for row in self.rows:
             self._media.leave(row)
@@ -92,6 +105,12 @@ class Stage:
             if member is not None:
                 self._media.join(self._bridge, member)
         self._hush(0.0)
+        self._keep_apart(0.0)
+
+    def _keep_apart(self, value: float | None) -> None:
+        if self._bridge is not None:
+            for talker, listener in self._apart:
+                self._media.gain(self._bridge, talker, listener, value)
 
     def _hush(self, value: float | None) -> None:
         """The leg that put the others on hold hears nothing, and is not heard beside their music."""

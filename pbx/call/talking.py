@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 from pbx.call.codecs import can_mix
 from pbx.call.digits import Press
 from pbx.call.leg import Leg
+from pbx.call.recording import Recording
 from pbx.call.reoffer import Steps
 from pbx.call.stage import Stage
+from pbx.errors import ResourcesExhausted
 from pbx.sdp.errors import NothingFits
 from pbx.sdp.formats import counterpart
 from pbx.sip import session_events as events
@@ -70,9 +72,17 @@ def record(call: "Call") -> None:
         stage.unlisten()
     if wanted is None:
         return
+    try:
+        _record(call, wanted)
+    except ResourcesExhausted as bound:
+        call.shared.recorder.refused(wanted, call.record.id, str(bound))
+
+
+def _record(call: "Call", wanted: Recording) -> None:
+    stage = call.stage
     caller = call.caller.audio
     if call.state == "conferring" and call.room is not None:
-        _record_room(call, call.room)
+        _record_room(call, wanted, call.room)
         return
     other = None if call.other is None else call.other.audio
     if call.state != "talking" or other is None or not (caller.can_mix and other.can_mix):
@@ -87,14 +97,12 @@ def record(call: "Call") -> None:
         sink = stage.listen("mix", None, None)
     else:
         sink = stage.listen("one", caller.row if wanted.what == "caller" else other.row, None)
-    if stage.rows != (caller.row, other.row):
+    if stage.rows[:2] != (caller.row, other.row):
         stage.seat(caller.row, other.row)
     call.shared.recorder.begin(sink, wanted, call.record.id)
 
 
-def _record_room(call: "Call", room: str) -> None:
-    wanted = call.recording
-    assert wanted is not None
+def _record_room(call: "Call", wanted: Recording, room: str) -> None:
     if call.stage is None:
         call.stage = Stage(call.media)
     one = wanted.what == "caller"
@@ -116,7 +124,7 @@ def relay_offer(call: "Call", leg: Leg, detail: object, now: float) -> None:
         _carry_out(call, call.offers.offered(leg, None, detail.body, now), now)
         return
     other = call.other if leg is call.caller else call.caller
-    music = bool(call.settings.hold_music) and other is not None and other.audio.can_mix
+    music = call.settings.hold_music is not None and other is not None and other.audio.can_mix
     _carry_out(call, call.offers.offered(leg, other, detail.body, now, here=music), now)
     if music and call.state == "talking":
         _hold_music(call)
@@ -143,7 +151,8 @@ def _carry_out(call: "Call", steps: Steps, now: float) -> None:
 def _hold_music(call: "Call") -> None:
     """When one side holds, and only one, the other hears music."""
     other = call.other
-    if other is None or call.caller.audio.row is None or other.audio.row is None:
+    music = call.settings.hold_music
+    if music is None or other is None or call.caller.audio.row is None or other.audio.row is None:
         return
     holders = [leg for leg in (call.caller, other) if leg.audio.agreed and not leg.audio.agreed.send]
     stage = call.stage
@@ -153,7 +162,7 @@ def _hold_music(call: "Call") -> None:
             stage.rows = (call.caller.audio.row, other.audio.row)
         deaf = holders[0].audio.row
         if stage.source is None or stage.deaf != deaf:
-            stage.play(call.settings.hold_music, loops=True, deaf=deaf)
+            stage.play(music(), loops=True, deaf=deaf)
     elif stage is not None and stage.source is not None:
         stage.silence()
 

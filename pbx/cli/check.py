@@ -144,11 +144,31 @@ def _check_configuration(file: Path, *, secrets: bool = False) -> "tuple[Report,
         plugins = settings.known.plugins or ()
     except DocumentError as error:
         return Report(str(file), "configuration", error.problems), None
+    problems = _sound_problems(settings, file)
+    if problems:
+        return Report(str(file), "configuration", problems), settings
     users, trunks = len(settings.users), len(settings.trunks)
     summary = f"{users} user{'' if users == 1 else 's'}, {trunks} trunk{'' if trunks == 1 else 's'}"
     if plugins:
         summary += f", {len(plugins)} plugin{'' if len(plugins) == 1 else 's'}"
     return Report(str(file), "configuration", (), summary), settings
+
+
+def _sound_problems(settings: "Settings", file: Path) -> tuple[Problem, ...]:
+    """What is wrong with the operator's sounds: better said now than when a caller should hear them."""
+    from pbx.documents import load
+    from pbx.media.wav import read_wav
+
+    said: list[str] = []
+    for path in sorted(settings.directories.sounds.rglob("*.wav")):
+        try:
+            read_wav(path)
+        except OperatorError as error:
+            said.append(str(error))
+    if not said:
+        return ()
+    place = load(file).place(("directories", "sounds"))
+    return tuple(Problem(place, each) for each in said)
 
 
 def _as_json(report: Report) -> dict[str, Any]:

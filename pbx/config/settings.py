@@ -4,11 +4,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, PrivateAttr, SecretStr, model_validator
 
-from pbx.config.sounds import known_sounds
 from pbx.config.values import (
     AddressValue,
     CodecName,
@@ -33,11 +32,11 @@ from pbx.dialplan.scope import KnownNames
 from pbx.documents import Count, Document, Duration, Flag, Shape, ShapeError, Text, Whole, load, validate
 from pbx.errors import DocumentError, Place, Problem
 
+if TYPE_CHECKING:
+    from pbx.media.sounds import SoundLibrary
+
 DEFAULT_FILE = Path("pbx.yaml")
 _EVERY_ADDRESS = "0.0.0.0"  # noqa: S104  # phones call from anywhere; http stays on this machine
-
-# What calls can do in memory and the media plane, which relays and does not mix, cannot carry out.
-_UNAVAILABLE = frozenset({"conference", "menu", "play", "queue", "record"})
 
 Algorithm = Literal["md5", "sha-256"]
 _HEX_DIGITS: Mapping[Algorithm, int] = {"md5": 32, "sha-256": 64}
@@ -162,7 +161,7 @@ class Media(Shape):
         "RTP/SAVP or nothing (488).",
     )
     transcode: Flag = Field(
-        False, description="Whether legs without a common codec are joined by decoding and encoding."
+        True, description="Whether legs without a common codec are joined by decoding and encoding."
     )
     relay: Flag = Field(True, description="false relays no packet: only for tests that must then fail.")
 
@@ -174,6 +173,28 @@ class Directories(Shape):
     sounds: PathValue = Field(Path("sounds"), validate_default=True, description="Sounds to play.")
     recordings: PathValue = Field(
         Path("var/recordings"), validate_default=True, description="Recorded calls."
+    )
+
+
+def _country_of_tones(name: str) -> str:
+    # It loads numpy, for which a verb that only reads a configuration should not wait.
+    from pbx.media.tones import TONES
+
+    if name not in TONES:
+        raise ShapeError(f"found {name}, expected one of {', '.join(sorted(TONES))}")
+    return name
+
+
+class Sounds(Shape):
+    """What callers hear of the service itself."""
+
+    language: Literal["en"] = Field("en", description="The language of the built-in prompts.")
+    country: Annotated[Text, AfterValidator(_country_of_tones)] = Field(
+        "gb", description="Whose ringing and busy tones callers hear."
+    )
+    hold_music: Text | None = Field(
+        None,
+        description="What whoever is put on hold hears, such as default; left out: what the holder sends.",
     )
 
 
@@ -236,6 +257,7 @@ class Settings(Shape):
         None, description="The address that SDP and Contact show, when behind a NAT."
     )
     media: Media = Field(default_factory=Media, description="The media plane.")
+    sounds: Sounds = Field(default_factory=Sounds, description="What callers hear of the service.")
     directories: Directories = Field(
         default_factory=_empty, validate_default=True, description="Where the service keeps things."
     )
@@ -274,6 +296,7 @@ class Settings(Shape):
     _path: Path = PrivateAttr(default=DEFAULT_FILE)
     _plugin_places: tuple[Place, ...] = PrivateAttr(default=())
     _known: KnownNames | None = PrivateAttr(default=None)
+    _library: "SoundLibrary | None" = PrivateAttr(default=None)
 
     @model_validator(mode="after")
     def _usable(self) -> Self:
@@ -292,7 +315,7 @@ class Settings(Shape):
 
     @property
     def known(self) -> KnownNames:
-        """The users, trunks and sounds, for checking a dialplan, and the plugins, loaded when first asked.
+        """Users, trunks and sounds, to check a dialplan with, and the plugins, loaded when first asked.
 
         Raises DocumentError when there is something wrong with a plugin.
         """
@@ -305,11 +328,23 @@ class Settings(Shape):
             if missing:
                 raise DocumentError(tuple(missing))
             plugins = load_plugins(self.plugins)
-            self._known = KnownNames(
-                frozenset(self.users), frozenset(self.trunks), plugins, unavailable=_UNAVAILABLE
+            self._known = KnownNames(frozenset(self.users), frozenset(self.trunks), plugins)
+        # Sounds are files, which come and go between two reloads.
+        return replace(self._known, sounds=self.library.names())
+
+    @property
+    def library(self) -> "SoundLibrary":
+        """The sounds: those in the directory of sounds, and those built in."""
+        from pbx.media.sounds import SoundLibrary, default_cache
+
+        if self._library is None:
+            self._library = SoundLibrary(
+                [self.directories.sounds],
+                default_cache(),
+                language=self.sounds.language,
+                country=self.sounds.country,
             )
-        # A sound that was put there since is known at the next check or reload.
-        return replace(self._known, sounds=known_sounds(self.directories.sounds))
+        return self._library
 
     @classmethod
     def load(cls, path: Path, *, secrets: bool = True) -> "Settings":

@@ -34,6 +34,13 @@ class AgentShape(Shape):
         default_factory=dict, description="What the agent can do, and how well: 1 to 100."
     )
     penalty: Whole = Field(0, ge=0, le=100, description="Agents with a lower penalty are asked first.")
+    max_calls: Whole = Field(
+        1, ge=1, le=20, description="How many calls at once make the agent busy, in all queues."
+    )
+    auto_answer: Flag = Field(
+        False, description="Whether the agent's phone is asked to answer by itself, in all queues."
+    )
+    logged_in: Flag = Field(True, description="Whether the agent takes calls without having logged in once.")
 
 
 class AnnouncementShape(Shape):
@@ -55,7 +62,7 @@ class QueueShape(Shape):
         min_length=1, description='Who answers: targets as in dial, and "1001" for a user.'
     )
     music: Text = Field("default", description="What callers hear while they wait.")
-    ring: Duration = Field(20.0, gt=0, le=300, description="How long each agent is rung.")
+    ring: Duration = Field(20.0, ge=1, le=300, description="How long each agent is rung.")
     retry: Duration = Field(
         5.0, ge=0, le=3600, description="How long an agent who did not answer is left alone."
     )
@@ -95,7 +102,7 @@ class QueueShape(Shape):
     )
     on: dict[QueueOutcome, Annotated[Any, WithJsonSchema({"$comment": "ending"})]] = Field(
         default_factory=dict,
-        description="What follows when nobody came: timeout, closed, full, left, unavailable, failed.",
+        description="What follows when nobody came: timeout, closed, full, left, unavailable.",
     )
 
 
@@ -125,6 +132,9 @@ def compile_queues(build: Build, values: Any) -> dict[str, QueuePlan]:
             _agent(each if isinstance(each, str) else each.agent, index, scope)
             for index, each in enumerate(shape.agents)
         )
+        for index, agent in enumerate(agents):
+            if agent in agents[:index]:
+                scope.problem(f"{shown(agent)} is in this queue twice", "agents", index)
         if shape.announcements is not None:
             for index, sound in enumerate(shape.announcements.sounds or ()):
                 scope.check_sound(sound, "announcements", "sounds", index)

@@ -32,16 +32,12 @@ MAX_MENU_STEPS = 250_000
 
 @dataclass(frozen=True, slots=True)
 class KnownNames:
-    """The users, trunks and sounds of the service, None when no configuration says which; its plugins.
-
-    `unavailable` are handlers that it cannot carry out.
-    """
+    """The users, trunks and sounds of the service, None when no configuration says which; its plugins."""
 
     users: frozenset[str] | None = None
     trunks: frozenset[str] | None = None
     plugins: "Plugins | None" = None
     sounds: frozenset[str] | None = None
-    unavailable: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

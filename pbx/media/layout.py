@@ -97,6 +97,7 @@ LEG: Final = np.dtype(
             "stream_frame",
             "stream_rate",
             "stream_at",
+            "stream_busy",
             "sent_packets",
             "sent_octets",
             "send_failures",
@@ -168,7 +169,18 @@ COMMAND: Final = np.dtype(
         ("remote", "u1", (ADDRESS_BYTES,)),
         ("payload_map", "u1", (PAYLOAD_TYPES,)),
         ("clock_rates", "i4", (PAYLOAD_TYPES,)),
-        ("unused", "u1", (COMMAND_BYTES - 10 * 8 - ADDRESS_BYTES - 5 * PAYLOAD_TYPES,)),
+        ("decode", "u1", (PAYLOAD_TYPES,)),
+        ("bridge", "i8"),
+        ("bridge_generation", "i8"),
+        # What a member of the matrix is told: a gain, on or off, a digit and how long it takes.
+        ("value", "i8"),
+        ("duration_ms", "i8"),
+        ("audio", "i8"),
+        ("codec", "i8"),
+        ("payload_type", "i8"),
+        ("event_type", "i8"),
+        ("packet_ms", "i8"),
+        ("unused", "u1", (COMMAND_BYTES - 19 * 8 - ADDRESS_BYTES - 6 * PAYLOAD_TYPES,)),
     ],
     align=True,
 )
@@ -183,6 +195,14 @@ CLOSE: Final = 6
 # A row leaves one media thread for another.
 RELEASE: Final = 7
 ADOPT: Final = 8
+# Of the matrix: `row` and `generation` are those of a part, `bridge` of the bridge that is meant.
+JOIN: Final = 9
+LEAVE: Final = 10
+CLOSE_BRIDGE: Final = 11
+GAIN: Final = 12
+MUTE: Final = 13
+DIGIT: Final = 14
+DETECT: Final = 15
 # A leg takes over SRTP sessions.
 SECURE: Final = 32
 
@@ -201,6 +221,8 @@ EVENTS: Final = 4096
 EVENT_PROVEN: Final = 1
 EVENT_SILENT: Final = 2
 EVENT_RELEASED: Final = 3
+EVENT_DIGIT: Final = 4
+EVENT_SOURCE_ENDED: Final = 5
 
 # Places in `Tables.control`. The two ends of the event ring stand apart: each is written by another thread.
 EVENT_HEAD: Final = 0

@@ -5,6 +5,10 @@ Importing this module imports numba; `cache.prepare` comes first.
 
 from typing import Any, Final, cast
 
+import numba
+
+from pbx.media.arrival import take_packet
+from pbx.media.compiling import compiled
 from pbx.media.layout import (
     ACTIVE,
     CLOSING,
@@ -36,16 +40,19 @@ from pbx.media.libc import (
     EPOLL_CTL_ADD,
     EVENT_TAG,
     EVENT_WORDS,
-    compiled,
     epoll_wait,
     errno,
     monotonic,
     wall_clock,
     write,
 )
+from pbx.media.mixer import mix_bridge
+from pbx.media.mixtables import CURSOR, DIGITS, DUE, MIXED, SKIPPED_TICKS, TICKS, Mix
 from pbx.media.orders import disconnect, free, take_commands, watch
-from pbx.media.relay import begin, end, is_idle, push_event, take_packet
+from pbx.media.presses import end_press
+from pbx.media.relay import begin, end, push_event
 from pbx.media.reports import report_when_due, take_report
+from pbx.media.sending import send_all_digits
 
 # A connected socket that the kernel lets nothing through to for so long is asked for everything again.
 SETTLING: Final = 1_000_000
@@ -53,6 +60,10 @@ SETTLING: Final = 1_000_000
 QUARANTINES: Final = 5
 # So many failures of epoll_wait in a row, and the loop gives up rather than spin.
 FAILURES: Final = 1000
+# A stall up to this long is made up for, tick by tick; of a longer one only the last tick is left.
+CATCH_UP: Final = 200_000
+# Frames that are sent before packets are looked at again.
+FRAMES_AT_ONCE: Final = 32
 
 WORD_SIGNAL: Final = 3
 
@@ -101,7 +112,7 @@ def note_silence(tables: Tables, row: int, now: int) -> None:
 
 
 @compiled
-def look_at_all(tables: Tables, now: int) -> None:
+def look_at_all(tables: Tables, mix: Mix, now: int) -> None:
     """What time alone brings about for the legs."""
     at = 0
     while at < tables.control[ACTIVE]:
@@ -118,6 +129,7 @@ def look_at_all(tables: Tables, now: int) -> None:
             settle(tables, row, now)
             note_silence(tables, row, now)
             report_when_due(tables, row, now)
+            end_press(tables, mix, row, now)
         at += 1
 
 
@@ -142,7 +154,7 @@ def signal_events(tables: Tables) -> None:
 
 
 @compiled
-def take_ready(tables: Tables, count: int) -> bool:
+def take_ready(tables: Tables, mix: Mix, count: int) -> bool:
     """Serve what epoll reported; True when commands are waiting, which are for after the packets."""
     commanded = False
     for at in range(count):
@@ -152,24 +164,62 @@ def take_ready(tables: Tables, count: int) -> bool:
         elif tag & 1:
             take_report(tables, tag >> 1)
         else:
-            take_packet(tables, tag >> 1)
+            take_packet(tables, mix, tag >> 1)
     return commanded
 
 
 @compiled
-def run(tables: Tables) -> int:
-    """Relay until told to stop: STOPPED, or FAILED when epoll itself does not work any more."""
+def is_idle(tables: Tables, mix: Mix) -> bool:
+    """Whether there is nothing to wake for: no leg is open or closing, nothing is mixed."""
+    return bool(tables.control[ACTIVE] == 0 and mix.scratch[0].marks[MIXED] == 0)
+
+
+@compiled
+def mix_some(tables: Tables, mix: Mix, now: int) -> None:
+    """Go on with this tick: bridges, until enough was sent for packets to be looked at again."""
+    marks = mix.scratch[0].marks
+    sent = 0
+    while marks[CURSOR] >= 0 and sent < FRAMES_AT_ONCE:
+        # From the end, so that a bridge which is taken off the list is not missed.
+        marks[CURSOR] = min(marks[CURSOR], marks[MIXED]) - 1
+        if marks[CURSOR] >= 0:
+            sent += mix_bridge(tables, mix, mix.scratch[0].mixed[marks[CURSOR]], now) + 1
+
+
+@compiled
+def begin_tick(tables: Tables, mix: Mix, due: int, now: int) -> int:
+    """A tick that was due has come: when the next is. After a long stall those in between fall out."""
+    marks = mix.scratch[0].marks
+    note_lateness(tables, now - due)
+    skipped = (now - due) // TICK if now - due > CATCH_UP else 0
+    marks[SKIPPED_TICKS] += skipped
+    due += (skipped + 1) * TICK
+    marks[TICKS] += skipped + 1
+    marks[DUE] = due
+    marks[CURSOR] = marks[MIXED]
+    if marks[DIGITS] != 0:
+        send_all_digits(tables, mix, tables.control[ACTIVE], now)
+    return due
+
+
+@compiled
+def run(tables: Tables, mix: Mix) -> int:
+    """Relay and mix until told to stop: STOPPED, or FAILED when epoll itself does not work any more."""
     control = tables.control
+    marks = mix.scratch[0].marks
     epoll = control[EPOLL]
     control[WALL_OFFSET] = wall_clock(tables.words) - monotonic(tables.words)
     watch(tables, EPOLL_CTL_ADD, control[COMMAND_PIPE], PIPE_TAG)
     failures = 0
-    ticks = 0
+    scanned = 0
     idle = True
     due = 0
+    marks[CURSOR] = -1
     while failures < FAILURES:
         timeout = -1
-        if not idle:
+        if marks[CURSOR] >= 0:
+            timeout = 0
+        elif not idle:
             timeout = max(0, (due - monotonic(tables.words) + 999) // 1000)
         count = epoll_wait(epoll, tables.ready.ctypes.data, READY, timeout)
         control[PASSES] += 1
@@ -179,29 +229,28 @@ def run(tables: Tables) -> int:
                 failures += 1
             continue
         failures = 0
-        if take_ready(tables, count) and take_commands(tables):
+        if take_ready(tables, mix, count) and take_commands(tables, mix):
             return STOPPED
-        if is_idle(tables):
+        if is_idle(tables, mix):
             idle = True
         else:
             now = monotonic(tables.words)
             if idle:
                 idle = False
                 due = now + TICK
+                marks[DUE] = due
+            elif marks[CURSOR] >= 0:
+                mix_some(tables, mix, now)
             elif now >= due:
-                note_lateness(tables, now - due)
-                due += TICK
-                if due < now:
-                    due = now + TICK
-                ticks += 1
-                if ticks % SCAN_TICKS == 0:
-                    look_at_all(tables, now)
+                due = begin_tick(tables, mix, due, now)
+                mix_some(tables, mix, now)
+                if marks[TICKS] - scanned >= SCAN_TICKS:
+                    scanned = marks[TICKS]
+                    look_at_all(tables, mix, now)
         signal_events(tables)
     return FAILED
 
 
-def ready(tables: Tables) -> None:
+def ready(tables: Tables, mix: Mix) -> None:
     """Compile the loop for these tables, or load it from the cache."""
-    import numba
-
-    cast("Any", run).compile((cast("Any", numba).typeof(tables),))
+    cast("Any", run).compile((numba.typeof(tables), numba.typeof(mix)))

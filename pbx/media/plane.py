@@ -4,19 +4,21 @@ import base64
 import contextlib
 import math
 import os
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from pbx.errors import MisuseError, PbxError, PeerError, ResourcesExhausted
-from pbx.media import addresses, cache, layout, snapshots
+from pbx.media import addresses, cache, layout, mixtables, snapshots
+from pbx.media.matrix import DIGITS, Matrix, Samples, write_audio
 from pbx.media.ports import PortPool, descriptor_budget, pairs_in
 from pbx.media.srtp_sessions import SrtpSessions, function_addresses
 from pbx.media.thread import MediaThread, command
 from pbx.media.values import (
     Address,
+    BridgeId,
+    DigitHeard,
     Family,
     LegAudio,
     LegId,
@@ -25,7 +27,14 @@ from pbx.media.values import (
     MediaEvent,
     MediaSilent,
     MediaStopped,
+    Member,
+    SinkId,
+    SinkKind,
+    Sound,
+    SourceEnded,
+    SourceId,
     SourceProven,
+    Way,
 )
 from pbx.sdp.crypto import Security
 
@@ -102,8 +111,6 @@ class MediaPlane:
         if self._threads:
             raise MisuseError("the media plane was started already")
         directory = cache.prepare(self._cache_directory)
-        if not cache.is_filled(directory):
-            self._progress("compiling the media loop; this is done once and takes about half a minute")
         from pbx.media import loop
 
         limit = min(pairs_in(self._ports), descriptor_budget(pairs_in(self._ports)))
@@ -111,13 +118,25 @@ class MediaPlane:
         self._shared = layout.share(limit)
         self._pool.grow(4, min(self._pool_size, limit))
         self.event_descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        shared = mixtables.share_mix(limit)
+        self._mix = shared
         self._threads = [
-            MediaThread(number, self._shared, self.event_descriptor, relay=self._relay, times=self._times)
+            MediaThread(
+                number,
+                self._shared,
+                self.event_descriptor,
+                relay=self._relay,
+                times=self._times,
+                mix=mixtables.mix_tables(shared),
+            )
             for number in range(self._threads_wanted)
         ]
+        self._matrix = Matrix(shared, limit, self._threads, self._home_of, self._move)
         for thread in self._threads:
             thread.tables.srtp[:] = function_addresses()
-        loop.ready(self._threads[0].tables)
+        first = self._threads[0]
+        with cache.compiling(directory, self._progress):
+            loop.ready(first.tables, first.mix)
         for thread in self._threads:
             thread.start(loop.run)
 
@@ -169,7 +188,7 @@ class MediaPlane:
         send: bool,
         payload_map: Mapping[int, int],
         clock_rates: Mapping[int, int],
-        audio: LegAudio | None = None,  # noqa: ARG002  # for the matrix
+        audio: LegAudio | None = None,
     ) -> None:
         """Say where the leg's peer is, which directions are on, and which payload types it sends.
 
@@ -195,6 +214,7 @@ class MediaPlane:
                 raise MisuseError(f"no payload type or clock rate: {accepted} to {given} at {rate}")
             record["payload_map"][accepted] = given
             record["clock_rates"][accepted] = rate
+        write_audio(record, audio, clock_rates)
         self._home[leg.row].post(record)
 
     def secure(self, leg: LegId, security: Security | None) -> None:
@@ -215,40 +235,125 @@ class MediaPlane:
         home.post(record)
         self._srtp.retire(home, ended)
 
-    def bridge(self, a: LegId, b: LegId) -> None:
-        """Let two legs hear each other; a bridge or echo that either had before ends."""
-        if not (self._is_open(a) and self._is_open(b)):
-            return
-        if a.row == b.row:
-            raise MisuseError("a leg cannot be bridged with itself; echo it")
-        if self._home[a.row] is not self._home[b.row]:
-            self._move(b, self._home[a.row])
-        record = command(layout.BRIDGE, a.row, a.generation)
-        record["other_row"] = b.row
-        record["other_generation"] = b.generation
-        self._home[a.row].post(record)
+    def bridge(self, a: LegId, b: LegId) -> BridgeId | None:
+        """Let two legs hear each other; a bridge or echo that either had before ends.
+
+        They are relayed when their payload types map to each other and nobody else listens, mixed otherwise.
+        The bridge ends when either leaves it; until then others can join it. None: a leg is closed.
+        """
+        return self._matrix.bridge(a, b)
 
     def unbridge(self, a: LegId) -> None:
         """End the bridge or the echo of a leg, for both sides."""
-        self._order(layout.UNBRIDGE, a)
+        self._matrix.leave(a)
 
     def echo(self, leg: LegId) -> None:
         """Let a leg hear itself."""
         self._order(layout.ECHO, leg)
+        self._matrix.forget(leg)
+
+    def open_bridge(self) -> BridgeId:
+        """A bridge where everybody hears everybody else: sources are heard by all, sinks hear all."""
+        return self._matrix.open_bridge()
+
+    def join(self, bridge: BridgeId, member: Member) -> None:
+        """Bring a leg, source or sink onto a bridge, away from where it was, without a gap."""
+        self._matrix.join(bridge, member)
+
+    def leave(self, member: Member) -> None:
+        """Take it off its bridge."""
+        self._matrix.leave(member)
+
+    def gain(self, bridge: BridgeId, talker: Member, listener: Member, value: float | None) -> None:
+        """How loud `listener` hears `talker`, in steps of 1/256: 0.0 is silence, None the default of 1.0.
+
+        It can be said before either joins, so that nothing is heard in between; it ends when either leaves.
+        """
+        self._matrix.gain(bridge, talker, listener, value)
+
+    def mute(self, leg: LegId, muted: bool) -> None:
+        """Let nobody hear a leg, or everybody again; silence is sent in its place."""
+        self._matrix.tell(leg, layout.MUTE, int(muted))
+
+    def close_bridge(self, bridge: BridgeId) -> None:
+        """Nobody on it hears anybody any more; its members stay open."""
+        self._matrix.close_bridge(bridge)
+
+    def play(
+        self, sounds: Sequence[Sound], *, loops: bool = False, start: int = 0, gain: float = 1.0
+    ) -> SourceId:
+        """A source that plays these one after the other, from the sample `start` on, once it is on a bridge.
+
+        At the end `SourceEnded` is said, unless it loops. Raises ResourcesExhausted.
+        """
+        return self._matrix.play(sounds, loops=loops, start=start, gain=gain)
+
+    def open_feed(self, rate: int = 16000) -> SourceId:
+        """A source that plays what `feed` gives it, and silence when that is too late."""
+        return self._matrix.open_feed(rate)
+
+    def feed(self, source: SourceId, samples: Samples) -> int:
+        """Give a feed samples; how many there was room for (about two seconds at 16 kHz)."""
+        return self._matrix.feed(source, samples)
+
+    def close_source(self, source: SourceId) -> None:
+        """End a source; its sounds are let go once the loop has."""
+        self._matrix.close_source(source)
+
+    def open_sink(
+        self,
+        *,
+        kind: SinkKind,
+        left: LegId | None = None,
+        right: LegId | None = None,
+        rate: int = 8000,
+    ) -> SinkId:
+        """A sink that collects, once it is on a bridge: one leg (`left`), everybody, or two legs apart.
+
+        Raises ResourcesExhausted.
+        """
+        return self._matrix.open_sink(kind, left, right, rate)
+
+    def drain(self, sink: SinkId) -> Samples:
+        """What was collected since the last time: (n,) samples, (n, 2) in stereo, in any one thread."""
+        return self._matrix.drain(sink)
+
+    def sink_overruns(self, sink: SinkId) -> int:
+        """Samples that a sink lost because it was not drained for two seconds or more."""
+        return self._matrix.overruns(sink)
+
+    def close_sink(self, sink: SinkId) -> Samples:
+        """End a sink; what was not drained yet."""
+        return self._matrix.close_sink(sink)
+
+    def send_digit(self, leg: LegId, digit: str, duration_ms: int = 160) -> None:
+        """Send a press of a key as telephone-event (RFC 4733), after those that are being sent."""
+        self._matrix.send_digit(leg, digit, duration_ms)
+
+    def detect_inband(self, leg: LegId, on: bool) -> None:
+        """Listen for keys in the sound of a leg, as long as it is on a bridge."""
+        self._matrix.tell(leg, layout.DETECT, int(on))
+
+    def shows(self, leg: LegId) -> Way:
+        """How a leg is heard: relayed packet by packet, mixed, transcoded (mixed, several codecs) or not."""
+        return self._matrix.shows(leg)
 
     def close(self, leg: LegId) -> LegStatistics:
         """End a leg and return its last statistics; its ports come back to the pool once they are quiet."""
         if not self._is_open(leg):
             return LegStatistics()
-        last = snapshots.leg_statistics(self._shared, leg)
+        last = snapshots.leg_statistics(self._shared, leg, self._mix)
         self._order(layout.CLOSE, leg)
+        self._matrix.forget(leg)
         self._unsecure(leg)
         del self._open[leg.row]
         return last
 
     def statistics(self, leg: LegId) -> LegStatistics:
         """A consistent snapshot; of a leg that is not open, an empty one."""
-        return snapshots.leg_statistics(self._shared, leg) if self._is_open(leg) else LegStatistics()
+        return (
+            snapshots.leg_statistics(self._shared, leg, self._mix) if self._is_open(leg) else LegStatistics()
+        )
 
     def hold(self, held: bool) -> None:
         """Gather what is ordered while `held`, and hand it over when it is not: one wake-up for all of it."""
@@ -286,7 +391,10 @@ class MediaPlane:
     @property
     def loop_statistics(self) -> LoopStatistics:
         """How the media threads keep up."""
-        return snapshots.loop_statistics([thread.tables for thread in self._threads])
+        return snapshots.loop_statistics(
+            [thread.tables for thread in self._threads],
+            [thread.mix for thread in self._threads],
+        )
 
     def canaries_stand(self) -> bool:
         """Whether nothing was written beside the buffers that the kernel fills."""
@@ -296,6 +404,9 @@ class MediaPlane:
 
     def _is_open(self, leg: LegId) -> bool:
         return self._open.get(leg.row) == leg.generation
+
+    def _home_of(self, leg: LegId) -> MediaThread | None:
+        return self._home[leg.row] if self._is_open(leg) else None
 
     def _order(self, operation: int, leg: LegId) -> None:
         if self._is_open(leg):
@@ -329,6 +440,7 @@ class MediaPlane:
         # In the lower half, so that it does not wrap at once (RFC 3711 §3.3.1).
         fresh["stream_highest"] = (number >> 64) & 0x7FFF
         shared.legs[row] = fresh
+        self._matrix.open_leg(leg)
         shared.addresses[row] = 0
         shared.payload_map[row] = layout.NOT_AGREED
         shared.clock_rates[row] = 0
@@ -350,23 +462,19 @@ class MediaPlane:
     def _move(self, leg: LegId, home: MediaThread) -> None:
         old = self._home[leg.row]
         old.post(command(layout.RELEASE, leg.row, leg.generation))
-        pause = threading.Event()
-        for _ in range(5000):
-            if old.is_up_to_date:
-                break
-            pause.wait(0.0002)
-            old.flush()
-        else:
-            raise PbxError("a media thread does not answer")
+        old.settle()
         self._home[leg.row] = home
         home.post(command(layout.ADOPT, leg.row, leg.generation))
 
     def _collect(self) -> None:
         self._srtp.sweep()
+        self._matrix.sweep()
         for thread in self._threads:
             for kind, row, generation, value, address in thread.events():
                 if kind == layout.EVENT_RELEASED:
                     self._pool.put_back(row)
+                elif kind == layout.EVENT_SOURCE_ENDED:
+                    self._pending.append(SourceEnded(SourceId(row, generation)))
                 elif self._open.get(row) == generation:
                     self._pending.append(_event(kind, LegId(row, generation), value, address))
             if thread.ended and not self._stopped_said:
@@ -377,4 +485,6 @@ class MediaPlane:
 def _event(kind: int, leg: LegId, value: int, address: bytes) -> MediaEvent:
     if kind == layout.EVENT_SILENT:
         return MediaSilent(leg, value / _MICROSECONDS)
+    if kind == layout.EVENT_DIGIT:
+        return DigitHeard(leg, DIGITS[value & 0xFF], value >> 16, bool(value >> 8 & 1))
     return SourceProven(leg, addresses.unpack(address))

@@ -2,11 +2,9 @@
 
 from typing import Any, Final
 
+from pbx.media.compiling import compiled
 from pbx.media.layout import (
-    ACTIVE,
     ADDRESS_BYTES,
-    CLOSING,
-    DISCARDED,
     EVENT_HEAD,
     EVENT_PROVEN,
     EVENT_SIGNAL,
@@ -16,7 +14,6 @@ from pbx.media.layout import (
     NEXT_EPOCH,
     NOT_AGREED,
     PACKET,
-    PACKETS,
     PROVEN,
     RELAY,
     SIGNALLED,
@@ -28,11 +25,9 @@ from pbx.media.libc import (
     MSG_DONTWAIT,
     MSG_NOSIGNAL,
     MSG_TRUNC,
-    compiled,
     connect,
     errno,
     fence,
-    monotonic,
     recv,
     recvfrom,
     send,
@@ -52,7 +47,7 @@ from pbx.media.reception import (
     word16,
     word32,
 )
-from pbx.media.srtp import protect_rtp, unprotect_rtp
+from pbx.media.srtp import protect_rtp
 from pbx.media.stream import SEND, leave_out, place, write_header
 
 # What `account` says of a packet that goes no further.
@@ -205,8 +200,10 @@ def route(tables: Tables, row: int, extended: int, order: int) -> int:
         leg.not_sending += 1
         leg.interrupted = 1
         return NOTHING
-    if tables.payload_map[row, tables.packet[1] & 0x7F] == NOT_AGREED:
-        leg.payload_type += 1
+    withheld = out.stream_busy != 0
+    if withheld or tables.payload_map[row, tables.packet[1] & 0x7F] == NOT_AGREED:
+        # While the other leg is told a digit of ours, it hears nothing else.
+        leg.payload_type += 0 if withheld else 1
         if order == IN_ORDER:
             leave_out(out, leg.epoch, extended)
         return NOTHING
@@ -260,38 +257,3 @@ def connect_to_source(tables: Tables, row: int, now: int) -> None:
         leg.connected_at = now
         leg.packets_at_connect = leg.packets
     push_event(tables, EVENT_PROVEN, row, leg.generation, 0, source)
-
-
-@compiled
-def take_packet(tables: Tables, row: int) -> None:
-    """What epoll said of a leg's RTP socket: one datagram, or an error to clear."""
-    leg = tables.legs[row]
-    known = leg.settled != 0
-    length = receive_datagram(tables, leg, leg.rtp_descriptor, known)
-    if length < 0:
-        return
-    control = tables.control
-    control[PACKETS] += 1
-    now = monotonic(tables.words)
-    if leg.state == CLOSING:
-        leg.heard_at = now
-        control[DISCARDED] += 1
-        return
-    begin(leg)
-    length = unprotect_rtp(tables, leg, length)
-    if length < 0:
-        end(leg)
-        return
-    start, size, extended, order, proven_now = account(tables, row, length, known, now)
-    target = route(tables, row, extended, order) if start != NOTHING else NOTHING
-    end(leg)
-    if proven_now:
-        connect_to_source(tables, row, now)
-    if target != NOTHING:
-        forward(tables, row, target, start, size, extended, order, now)
-
-
-@compiled
-def is_idle(tables: Tables) -> bool:
-    """Whether no leg is open or closing, so that there is nothing to wake for."""
-    return bool(tables.control[ACTIVE] == 0)

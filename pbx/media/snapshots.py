@@ -16,11 +16,13 @@ from pbx.media.layout import (
     Shared,
     Tables,
 )
+from pbx.media.mixtables import ENCODED_FRAMES, MIXED, MIXED_FRAMES, SKIPPED_TICKS, Mix, SharedMix
 from pbx.media.values import (
     Drops,
     LegId,
     LegStatistics,
     LoopStatistics,
+    MixCounts,
     PeerReport,
     ReceiveCounts,
     RtcpCounts,
@@ -29,6 +31,18 @@ from pbx.media.values import (
 from pbx.rtp.xr import VoipMetrics, parse_metrics
 
 _NAMES = LEG.names or ()
+_COUNTED = (
+    "played",
+    "late",
+    "overflowed",
+    "concealed",
+    "dropped_frames",
+    "added_frames",
+    "comfort_noise",
+    "frames",
+    "skipped",
+    "events",
+)
 # The media thread holds a row for about a microsecond, and longer only when it was interrupted there.
 _ATTEMPTS = 100_000
 
@@ -48,7 +62,7 @@ def consistent_row(shared: Shared, leg: LegId) -> tuple[dict[str, int], bytes] |
     return None
 
 
-def leg_statistics(shared: Shared, leg: LegId) -> LegStatistics:
+def leg_statistics(shared: Shared, leg: LegId, mix: SharedMix | None = None) -> LegStatistics:
     """What is known of a leg; of one that is closed, nothing."""
     found = consistent_row(shared, leg)
     if found is None:
@@ -83,6 +97,7 @@ def leg_statistics(shared: Shared, leg: LegId) -> LegStatistics:
             replayed=row["rtcp_replayed"],
         ),
         source=unpack(address) if row["proven"] else None,
+        mix=_mixed(mix.parts[leg.row]) if mix is not None else MixCounts(),
     )
 
 
@@ -127,11 +142,24 @@ def _voice(row: dict[str, int]) -> VoipMetrics | None:
     return parse_metrics(b"".join(word.to_bytes(4, "big") for word in words))
 
 
-def loop_statistics(threads: list[Tables]) -> LoopStatistics:
+def _mixed(part: Any) -> MixCounts:
+    """Numbers of a part; each is whole by itself, since only counts are added up."""
+    if not part["audio"]:
+        return MixCounts()
+    counts = {name: int(part[name]) for name in _COUNTED}
+    if not part["delayed"]:
+        return MixCounts(**counts)
+    return MixCounts(delay_ms=int(part["delay"]) / 1000, target_ms=int(part["target"]) / 1000, **counts)
+
+
+def loop_statistics(threads: list[Tables], mixes: list[Mix]) -> LoopStatistics:
     """How the media threads keep up, all together."""
 
     def total(place: int) -> int:
         return sum(int(tables.control[place]) for tables in threads)
+
+    def marked(place: int) -> int:
+        return sum(int(mix.scratch["marks"][0, place]) for mix in mixes)
 
     buckets: list[Any] = [tables.lateness.tolist() for tables in threads]
     return LoopStatistics(
@@ -144,4 +172,8 @@ def loop_statistics(threads: list[Tables]) -> LoopStatistics:
         discarded=total(DISCARDED),
         errors=total(ERRORS),
         events_lost=total(EVENTS_LOST),
+        mixed_frames=marked(MIXED_FRAMES),
+        encoded_frames=marked(ENCODED_FRAMES),
+        mixed_bridges=marked(MIXED),
+        skipped_ticks=marked(SKIPPED_TICKS),
     )

@@ -6,11 +6,12 @@ the clock, over bridge changes, new sources and holds. What was lost on the way 
 
 from typing import Any, Final
 
+from pbx.media.compiling import compiled
 from pbx.media.layout import Array
-from pbx.media.libc import compiled
 
 SEND: Final = 1
 TOO_LATE: Final = 0
+HANDED_OVER: Final = 100_000
 
 
 @compiled
@@ -26,7 +27,9 @@ def follow(out: Any, epoch: int, extended: int, timestamp: int, rate: int, resum
         out.stream_start = extended
         return True
     if out.stream_started != 0:
-        step = (now - out.stream_at) * rate // 1_000_000
+        elapsed = now - out.stream_at
+        # What the matrix sent last is followed at once by what it had not sent yet.
+        step = 0 if out.stream_epoch < 0 and elapsed < HANDED_OVER else elapsed * rate // 1_000_000
         frame = out.stream_frame if out.stream_frame > 0 and out.stream_rate == rate else rate // 50
         out.stream_timestamp_offset = (out.stream_timestamp + max(step, frame) - timestamp) & 0xFFFFFFFF
     else:

@@ -1,5 +1,6 @@
 """One media thread as the reactor thread holds it: its tables, its command pipe, its ring of events."""
 
+import contextlib
 import fcntl
 import os
 import select
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from pbx.errors import PbxError
 from pbx.media.layout import (
     ACKNOWLEDGED,
     BACKLOG,
@@ -31,7 +33,10 @@ from pbx.media.layout import (
     Shared,
     tables,
 )
+from pbx.media.mixtables import Mix
 
+# In Linux each thread has a nice value of its own; below 0 needs CAP_SYS_NICE or a limit that allows it.
+_PRIORITY = -10
 # As much as a pipe may hold without privileges: a thousand commands that the loop has not come to yet.
 _PIPE_BYTES = 1 << 20
 # What a pipe takes whole or not at all.
@@ -42,10 +47,18 @@ class MediaThread:
     """The loop's other side; every method is called in the reactor thread."""
 
     def __init__(
-        self, number: int, shared: Shared, event_descriptor: int, *, relay: bool, times: tuple[int, int, int]
+        self,
+        number: int,
+        shared: Shared,
+        event_descriptor: int,
+        *,
+        relay: bool,
+        times: tuple[int, int, int],
+        mix: Mix,
     ) -> None:
         self.arena = Arena()
         self.tables = tables(shared, self.arena)
+        self.mix = mix
         self.posted = 0
         self.ended = False
         # While it is set, commands gather: what one message leads to wakes the loop once.
@@ -71,14 +84,17 @@ class MediaThread:
         self._thread: threading.Thread | None = None
         self._name = f"pbx-media-{number}"
 
-    def start(self, run: Callable[[Any], int]) -> None:
+    def start(self, run: Callable[..., int]) -> None:
         """Enter the loop."""
         self._thread = threading.Thread(target=self._serve, args=(run,), name=self._name, daemon=True)
         self._thread.start()
 
-    def _serve(self, run: Callable[[Any], int]) -> None:
+    def _serve(self, run: Callable[..., int]) -> None:
+        # Sound cannot wait for its turn behind signalling; who may not ask for this goes on without.
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _PRIORITY)
         try:
-            run(self.tables)
+            run(self.tables, self.mix)
         finally:
             self.ended = True
             if not self._stopping:
@@ -133,6 +149,16 @@ class MediaThread:
             taken.append((*event.tolist()[:4], event["address"].tobytes()))
         control[EVENT_TAIL] = head
         return taken
+
+    def settle(self) -> None:
+        """Wait until every command was obeyed, a matter of a moment. Raises PbxError when it is not."""
+        pause = threading.Event()
+        for _ in range(5000):
+            self.flush()
+            if self.is_up_to_date:
+                return
+            pause.wait(0.0002)
+        raise PbxError("a media thread does not answer")
 
     def stop(self, patience: float) -> bool:
         """Leave the loop and wait for it; False when it does not come back, and keeps what it holds."""

@@ -7,6 +7,7 @@ A label never holds a user, a number, a Call-ID or an address, and a value from 
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -31,6 +32,7 @@ class _Observed(Collector):
         self.counts: dict[str, Callable[[], Mapping[str, int]]] = {}
         self.by_handler: dict[str, Callable[[], Mapping[str, int]]] = {}
         self.handlers: set[str] = set()
+        self.by_queue: dict[str, Callable[[], Mapping[str, float]]] = {}
         self._failures = failures
 
     def describe(self) -> Iterable[Metric]:
@@ -58,6 +60,7 @@ class _Observed(Collector):
                 if _CAUSE.fullmatch(cause):
                     family.add_metric((cause,), counts[cause])
             yield family
+        yield from self._queues()
         for name, read_counts in self.by_handler.items():
             try:
                 states = dict(read_counts())
@@ -68,6 +71,24 @@ class _Observed(Collector):
             for handler in sorted(states.keys() & self.handlers):
                 states_family.add_metric((handler,), states[handler])
             yield states_family
+
+    def _queues(self) -> Iterator[Metric]:
+        for name, read in self.by_queue.items():
+            try:
+                values = dict(read())
+            except Exception:  # noqa: BLE001 -- as above
+                self._failures.inc()
+                continue
+            family: Metric
+            if name in names.QUEUE_GAUGES:
+                gauges = family = GaugeMetricFamily(name, names.QUEUE_GAUGES[name], labels=("queue",))
+                for queue in islice(values, names.MAX_QUEUES):
+                    gauges.add_metric((queue,), values[queue])
+            else:
+                counts = family = CounterMetricFamily(name, names.QUEUE_COUNTS[name], labels=("queue",))
+                for queue in islice(values, names.MAX_QUEUES):
+                    counts.add_metric((queue,), values[queue])
+            yield family
 
 
 class _WithoutCreated(Collector):
@@ -250,6 +271,12 @@ class Metrics:
         if name not in names.HANDLER_GAUGES:
             raise MisuseError(f"{name} is no gauge by handler")
         self._observed.by_handler[name] = read
+
+    def observe_queues(self, name: str, read: Callable[[], Mapping[str, float]]) -> None:
+        """Have `read` give a gauge or count for each queue at each scrape."""
+        if name not in names.QUEUE_GAUGES and name not in names.QUEUE_COUNTS:
+            raise MisuseError(f"{name} is no metric of queues")
+        self._observed.by_queue[name] = read
 
     def render(self) -> tuple[bytes, str]:
         """The page for Prometheus, and its content type."""

@@ -21,6 +21,7 @@ GAUGES: Final = {
     "pbx_connections_unparsed_bytes": "What stream connections keep of messages that are not whole yet.",
     "pbx_nonces_active": "Digest nonces whose uses are remembered.",
     "pbx_call_records_waiting": "Finished calls that are not in the store yet.",
+    "pbx_recordings_active": "Recordings of calls that go on or wait to be completed.",
     "pbx_generation_number": "The live generation of the dialplan.",
     "pbx_generations_in_use": "Generations that decide calls: the live one, and those of running calls.",
     "pbx_uptime_seconds": "Since the service was ready.",
@@ -31,6 +32,27 @@ HANDLER_GAUGES: Final = {
     "pbx_plugin_breaker_state": "A plugin's circuit breaker: 0 closed, 1 being tried, 2 open.",
 }
 
+# Read from their owner at each scrape, a value for each queue.
+QUEUE_GAUGES: Final = {
+    "pbx_queue_waiting": "Callers who are in line and not served yet.",
+    "pbx_queue_longest_waiting_seconds": "How long the caller in line has waited who came first.",
+    "pbx_queue_agents_here": "Agents who are logged in and have a phone to ring.",
+    "pbx_queue_agents_free": "Agents who could be offered a caller now.",
+}
+QUEUE_COUNTS: Final = {
+    "pbx_queue_joined": "Callers who stood in line.",
+    "pbx_queue_answered": "Callers who were put through to an agent.",
+    "pbx_queue_answered_in_time": "Those of them who waited no longer than the service level says.",
+    "pbx_queue_abandoned": "Callers who hung up in line.",
+    "pbx_queue_overflowed": "Callers who left the line without an agent, or were made to.",
+    "pbx_queue_refused": "Callers who were not let in.",
+    "pbx_queue_failed_offers": "Offers that the agent did not take.",
+    "pbx_queue_wait_seconds": "How long those who were answered had waited, together.",
+    "pbx_queue_handle_seconds": "How long conversations took, together.",
+}
+# More queues than this are not shown apart.
+MAX_QUEUES: Final = 200
+
 # Kept by their owner as numbers by cause, and read at each scrape.
 OBSERVED_COUNTS: Final = {
     "pbx_limits_reached": "What was refused because a bound was reached (docs/bounds.md), by bound.",
@@ -38,6 +60,8 @@ OBSERVED_COUNTS: Final = {
     "pbx_call_records": "Finished calls, by whether they were written to the store or lost.",
     "pbx_generation_reloads": "Reloads and rollbacks of the dialplan, by result.",
     "pbx_shadow_decisions": "Decisions of a shadowing dialplan, by how they compare with the live one.",
+    "pbx_recordings": "Recordings of calls, by how they ended; refused: there was no sink left.",
+    "pbx_recording_samples": "Samples of each side in recordings, written or lost to a slow disk.",
     "pbx_media_dropped_packets": "Media packets that were not relayed, by reason.",
 }
 

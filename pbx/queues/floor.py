@@ -324,24 +324,8 @@ class Floor:
         failure: OfferFailure,
     ) -> None:
         match action:
-            case "come_in":
-                if not agent.logged_in:
-                    agent.no_answers = 0
-                    agent.idle_since = now
-                    self.presence(agent, now, out, logged_in=True, paused="")
-            case "go":
-                self._stop_times(agent)
-                self.presence(agent, now, out, logged_in=False, paused="")
-                self._drop_offer(agent, "agent-left", now, out)
-            case "take_break":
-                if agent.logged_in:
-                    self.presence(agent, now, out, logged_in=True, paused=why or "paused")
-                    self._drop_offer(agent, "agent-left", now, out)
-            case "come_back":
-                if agent.paused:
-                    agent.no_answers = 0
-                    agent.idle_since = now
-                    self.presence(agent, now, out, logged_in=agent.logged_in, paused="")
+            case "come_in" | "go" | "take_break" | "come_back" | "be_reached" | "be_lost":
+                self._come_or_go(action, agent, now, out, why)
             case "be_ready":
                 if agent.wrapping_up or agent.resting:
                     self._stop_times(agent)
@@ -367,6 +351,41 @@ class Floor:
             case "end_rest":
                 agent.resting = False
                 agent.idle_since = now
+
+    def _come_or_go(
+        self,
+        action: Literal["come_in", "go", "take_break", "come_back", "be_reached", "be_lost"],
+        agent: Agent,
+        now: float,
+        out: list[Output],
+        why: str,
+    ) -> None:
+        match action:
+            case "come_in":
+                if not agent.logged_in:
+                    agent.no_answers = 0
+                    agent.idle_since = now
+                    self.presence(agent, now, out, logged_in=True, paused="")
+            case "go":
+                self._stop_times(agent)
+                self.presence(agent, now, out, logged_in=False, paused="")
+                self._drop_offer(agent, "agent-left", now, out)
+            case "take_break":
+                if agent.logged_in:
+                    self.presence(agent, now, out, paused=why or "paused")
+                    self._drop_offer(agent, "agent-left", now, out)
+            case "come_back":
+                if agent.paused:
+                    agent.no_answers = 0
+                    agent.idle_since = now
+                    self.presence(agent, now, out, paused="")
+            case "be_reached":
+                if not agent.reachable:
+                    agent.idle_since = now
+                    self.presence(agent, now, out, reachable=True)
+            case "be_lost":
+                if agent.reachable:
+                    self.presence(agent, now, out, reachable=False)
 
     def _act_on_offer(
         self,
@@ -426,14 +445,30 @@ class Floor:
         self.deadlines.cancel(("wrap-up", agent.name))
         self.deadlines.cancel(("rest", agent.name))
 
-    def presence(self, agent: Agent, now: float, out: list[Output], *, logged_in: bool, paused: str) -> None:
-        """Log in or out, pause or come back; queues that nobody can serve now are emptied if they say so."""
-        came = logged_in - agent.logged_in
-        before = agent.at_work
-        agent.logged_in = logged_in
-        agent.paused = paused
-        working = agent.at_work - before
-        self.changed_agents.add(agent.name)
+    def presence(
+        self,
+        agent: Agent,
+        now: float,
+        out: list[Output],
+        *,
+        logged_in: bool | None = None,
+        paused: str | None = None,
+        reachable: bool | None = None,
+    ) -> None:
+        """Log in or out, pause or come back, lose or find the phone; None leaves that as it is.
+
+        Queues that nobody can serve now are emptied if they say so.
+        """
+        was_here, worked = agent.here, agent.at_work
+        if logged_in is not None:
+            agent.logged_in = logged_in
+        if paused is not None:
+            agent.paused = paused
+        if reachable is None:
+            self.changed_agents.add(agent.name)
+        else:
+            agent.reachable = reachable
+        came, working = agent.here - was_here, agent.at_work - worked
         for seat in agent.seats.values():
             seat.queue.present += came
             seat.queue.at_work += working

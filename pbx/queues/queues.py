@@ -26,6 +26,9 @@ from pbx.queues.values import (
 )
 from pbx.queues.views import agent_view, caller_view
 
+# What was counted in the interval before may not have been asked for yet.
+_LATEST = 2
+
 _NEW_AGENT = AgentSettings()
 
 
@@ -96,7 +99,7 @@ class Queues:
                 seat = Seat(agent, line, member, position)
                 seat.answered = answered.get((agent.name, name), 0)
                 agent.seats[name] = line.seats[agent.name] = seat
-                line.present += agent.logged_in
+                line.present += agent.here
                 line.at_work += agent.at_work
         for agent in [agent for agent in floor.agents.values() if not agent.seats]:
             floor.forget_agent(agent, now, out)
@@ -289,6 +292,15 @@ class Queues:
         """The agent cuts wrap-up short. Raises OperatorError."""
         return self._tell(agent, "ready", now)
 
+    def reach(self, agent: str, reachable: bool, now: float) -> list[Output]:
+        """There is a phone to ring for an agent, or none any more; no error for somebody who is no agent."""
+        out: list[Output] = []
+        known = self._floor.agents.get(agent)
+        if known is not None:
+            self._floor.change_agent(known, "reached" if reachable else "lost", now, out)
+            self._settling.settle(now, out)
+        return out
+
     def _tell(self, agent: str, what: AgentInput, now: float, why: str = "") -> list[Output]:
         out: list[Output] = []
         self._floor.change_agent(self._agent(agent), what, now, out, why=why)
@@ -383,6 +395,11 @@ class Queues:
         """How many callers are not served yet. Raises OperatorError."""
         return len(self._line(queue).line)
 
+    def staff(self, queue: str) -> tuple[int, int]:
+        """How many agents are here (logged in, with a phone to ring), and free. Raises OperatorError."""
+        line = self._line(queue)
+        return line.present, len(line.free)
+
     def callers(self, queue: str | None = None) -> tuple[CallerView, ...]:
         """Who is in the queue, or in all of them: those in line in their order, then those who are served."""
         floor = self._floor
@@ -428,14 +445,16 @@ class Queues:
         return self._snapshot(self._floor.agents, self._floor.lines)
 
     def changes(self) -> Snapshot:
-        """What of it has changed since this was last asked."""
+        """What of it has changed since this was last asked; of the intervals only the latest two."""
         floor = self._floor
-        changed = self._snapshot(sorted(floor.changed_agents), sorted(floor.changed_queues))
+        changed = self._snapshot(sorted(floor.changed_agents), sorted(floor.changed_queues), _LATEST)
         floor.changed_agents.clear()
         floor.changed_queues.clear()
         return changed
 
-    def _snapshot(self, agents: Iterable[str], queues: Iterable[str]) -> Snapshot:
+    def _snapshot(
+        self, agents: Iterable[str], queues: Iterable[str], intervals: int | None = None
+    ) -> Snapshot:
         floor = self._floor
         return Snapshot(
             tuple(
@@ -450,7 +469,9 @@ class Queues:
                 if agent is not None
             ),
             tuple(
-                QueueRecord(line.name, line.closed, line.statistics.total.copy(), line.statistics.intervals())
+                QueueRecord(
+                    line.name, line.closed, line.statistics.total.copy(), line.statistics.intervals(intervals)
+                )
                 for line in map(floor.lines.get, queues)
                 if line is not None
             ),

@@ -81,6 +81,30 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX call_leg_call_id ON call_leg (call_id)",
         "CREATE TABLE call_routing (call INTEGER PRIMARY KEY, record TEXT NOT NULL)",
     ),
+    (
+        """
+        CREATE TABLE agent (
+            name TEXT PRIMARY KEY,
+            logged_in INTEGER NOT NULL,
+            paused TEXT NOT NULL,
+            no_answers INTEGER NOT NULL,
+            answered TEXT NOT NULL
+        ) WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE queue (
+            name TEXT PRIMARY KEY, closed INTEGER NOT NULL, total TEXT NOT NULL
+        ) WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE queue_interval (
+            queue TEXT NOT NULL,
+            started_epoch INTEGER NOT NULL,
+            tally TEXT NOT NULL,
+            PRIMARY KEY (queue, started_epoch)
+        ) WITHOUT ROWID
+        """,
+    ),
 )
 
 _BUSY_SECONDS = 5.0

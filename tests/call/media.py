@@ -18,6 +18,7 @@ from pbx.media.values import (
     Sound,
     SourceId,
 )
+from pbx.media.wav import Samples
 from pbx.sdp.crypto import Security
 
 
@@ -65,6 +66,8 @@ class Sink:
     kind: str
     left: LegId | None
     right: LegId | None
+    waiting: Samples
+    overruns: int = 0
 
 
 class FakeMedia:
@@ -170,14 +173,31 @@ class FakeMedia:
     def open_sink(
         self, *, kind: Literal["one", "mix", "stereo"], left: LegId | None = None, right: LegId | None = None
     ) -> SinkId:
+        if len(self.sinks) >= self.limit:
+            raise ResourcesExhausted("sinks", 2)
         self._next += 1
         sink = SinkId(self._next, 1)
-        self.sinks[sink] = Sink(kind, left, right)
+        nothing = np.zeros((0, 2) if kind == "stereo" else 0, np.int16)
+        self.sinks[sink] = Sink(kind, left, right, nothing)
         return sink
 
-    def close_sink(self, sink: SinkId) -> None:
+    def hear(self, sink: SinkId, samples: Samples) -> None:
+        """Let a sink hear something."""
+        self.sinks[sink].waiting = np.concatenate((self.sinks[sink].waiting, samples))
+
+    def drain(self, sink: SinkId) -> Samples:
+        found = self.sinks[sink].waiting
+        self.sinks[sink].waiting = found[:0]
+        return found
+
+    def sink_overruns(self, sink: SinkId) -> int:
+        return self.sinks[sink].overruns
+
+    def close_sink(self, sink: SinkId) -> Samples:
+        rest = self.drain(sink)
         self.leave(sink)
         del self.sinks[sink]
+        return rest
 
     def send_digit(self, leg: LegId, digit: str, duration_ms: int = 160) -> None:
         self.rows[leg].digits += digit
@@ -254,6 +274,9 @@ class FakeRecorder:
     def begin(self, sink: SinkId, recording: Recording, call_id: str) -> None:
         self.now[sink] = recording
         self.log.append((recording.name, self._media.sinks[sink].kind, call_id))
+
+    def refused(self, recording: Recording, call_id: str, reason: str) -> None:
+        self.log.append((recording.name, reason, call_id))
 
     def end(self, sink: SinkId) -> None:
         del self.now[sink]

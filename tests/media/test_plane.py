@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pbx.errors import MisuseError, OperatorError, PeerError, ResourcesExhausted
-from pbx.media import cache, layout
+from pbx.media import cache, layout, mixtables
 from pbx.media.plane import MediaPlane
 from pbx.media.ports import PortPool, pairs_in
 from pbx.media.thread import MediaThread, command
@@ -33,6 +33,17 @@ pytestmark = pytest.mark.network
 
 def descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
+
+
+def media_thread(event_descriptor: int) -> MediaThread:
+    return MediaThread(
+        0,
+        layout.share(1),
+        event_descriptor,
+        relay=True,
+        times=(0, 0, 0),
+        mix=mixtables.mix_tables(mixtables.share_mix(1)),
+    )
 
 
 def test_ports_are_even_and_in_the_range(plane: MediaPlane) -> None:
@@ -204,7 +215,7 @@ def test_many_commands_at_once_are_all_obeyed(plane: MediaPlane, phones: Phones)
 def test_a_pipe_that_is_full_delays_commands_and_loses_none() -> None:
     """Commands that nobody reads yet wait, and the loop is asked to say when there is room again."""
     waiting = os.eventfd(0)
-    thread = MediaThread(0, layout.share(1), waiting, relay=True, times=(0, 0, 0))
+    thread = media_thread(waiting)
     try:
         for number in range(3000):
             thread.post(command(layout.CONFIGURE, number, 0))
@@ -225,7 +236,7 @@ def test_a_pipe_that_is_full_delays_commands_and_loses_none() -> None:
 def test_commands_that_are_held_go_together() -> None:
     """What one message leads to is one write, and one wake-up of the loop."""
     waiting = os.eventfd(0)
-    thread = MediaThread(0, layout.share(1), waiting, relay=True, times=(0, 0, 0))
+    thread = media_thread(waiting)
     reader = int(thread.tables.control[layout.COMMAND_PIPE])
     try:
         thread.held = True

@@ -187,6 +187,7 @@ def test_a_new_key_takes_over_and_the_same_key_goes_on(plane: MediaPlane, phones
     alice, bob = phones.new(), phones.new()
     a, b = secured(plane, alice, security()), leg_for(plane, bob)
     plane.bridge(a, b)
+    obeyed(plane)
     secure = SecurePhone(alice)
     old = secure.send()
     bob.hear()

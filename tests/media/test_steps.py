@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pbx.media import addresses, layout, orders, relay
+from pbx.media import addresses, arrival, layout, mixtables, orders, relay
 from tests.media.support import Phone, Phones, free_range, header, wait_until
 
 pytestmark = pytest.mark.network
@@ -24,6 +24,7 @@ class Bench:
         self.socket.bind(("0.0.0.0", free_range(1).start))
         self.arena = layout.Arena()
         self.tables = layout.tables(layout.share(2), self.arena)
+        self.mix = mixtables.mix_tables(mixtables.share_mix(2))
         self.tables.control[layout.NEXT_EPOCH] = 1
         self.tables.control[layout.RELAY] = 1
         self.leg: Any = self.tables.legs[0]
@@ -47,7 +48,7 @@ class Bench:
     def step(self) -> None:
         ready, _, _ = select.select([self.socket], [], [], 5)
         assert ready
-        relay.take_packet(self.tables, 0)
+        arrival.take_packet(self.tables, self.mix, 0)
 
 
 @pytest.fixture

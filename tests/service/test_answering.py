@@ -502,7 +502,7 @@ class TestRecording:
         assert house.recorder.now == {}
 
     def test_hold_and_resume_leave_it_running(self, house: House, alice: Phone, bob: Phone) -> None:
-        house.settings(hold_music=[a_sound(30)])
+        house.settings(hold_music=lambda: [a_sound(30)])
         call = alice.invite("630")
         taken(bob)
         call.ack()
@@ -514,6 +514,17 @@ class TestRecording:
         call.ack()
         assert house.media.heard_by(BOB) == {ALICE}
         assert len(house.recorder.log) == 1
+        ended(house, call, bob)
+
+    def test_without_a_sink_the_call_goes_on(self, house: House, alice: Phone, bob: Phone) -> None:
+        call = alice.invite("630")
+        house.media.limit = 0
+        taken(bob)
+        call.ack()
+        ((name, reason, _),) = house.recorder.log
+        assert (name, reason) == ("630-1001", "no sinks left")
+        assert house.media.heard_by(ALICE) == {BOB}
+        assert house.media.heard_by(BOB) == {ALICE}
         ended(house, call, bob)
 
     def test_off_and_on_in_a_call(self, house: House, alice: Phone, bob: Phone) -> None:
@@ -533,7 +544,7 @@ class TestRecording:
 class TestHoldMusic:
     @pytest.fixture
     def call(self, house: House, alice: Phone, bob: Phone) -> Dialogue:
-        house.settings(hold_music=[a_sound(30)])
+        house.settings(hold_music=lambda: [a_sound(30)])
         call = alice.invite("1002")
         taken(bob)
         call.ack()

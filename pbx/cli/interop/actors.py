@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -71,7 +70,6 @@ class Actor:
         directory: Path,
         label: str,
         timeout: float,
-        keys: Mapping[str, str],
         repeats: bool = True,
     ) -> "Actor":
         """Start SIPp on `phone`'s port against `target` (HOST:PORT), to run the text `scenario` once."""
@@ -89,7 +87,6 @@ class Actor:
             "domain": phone.domain,
             "audio_port": str(phone.audio_port),
             "sdp": sdp(phone.address, phone.audio_port, phone.codec.payload_type, phone.codec.name),
-            **keys,
         }
         for key, value in given.items():
             command += ["-key", key, value]

@@ -18,6 +18,7 @@ from pbx.cli.interop.case import Case, EarsShape, Suite
 from pbx.cli.interop.clock import now, pause, wait_until
 from pbx.cli.interop.ends import CODECS, AudioEnd, AudioThread, sound_of, stream_faults
 from pbx.cli.interop.ports import IPV6, SipPort, has_ipv6
+from pbx.cli.interop.scenario import fill
 from pbx.cli.interop.service import Numbers, Service, Snapshot, merged, tail
 from pbx.cli.interop.trace import Talk, Window, phases
 from pbx.cli.interop.waves import read_wav, write_tone
@@ -253,13 +254,12 @@ class Runner:
             phone = run.phones[name]
             actor = Actor.start(
                 phone,
-                run.case.scenarios[turn.scenario],
+                fill(run.case.scenarios[turn.scenario], turn.keys),
                 target=service.target(phone.transport, phone.address) or "",
                 called=turn.to,
                 directory=run.directory,
                 label=f"{number + 1}-{name}",
                 timeout=seconds,
-                keys=turn.keys,
                 repeats=turn.repeats,
             )
             actors.append(actor)

@@ -1,7 +1,7 @@
 """Scenarios: SIPp's XML, in which `<include file="…"/>` stands for what several of them share."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pbx.errors import OperatorError
@@ -29,6 +29,16 @@ def sdp(address: str, port: int, codec: int = 0, name: str = "PCMU") -> str:
     family = 6 if ":" in address else 4
     text = _SDP.format(family=family, address=address, port=port, codec=codec, name=name)
     return text.replace("\n", "\r\n")
+
+
+def fill(text: str, keys: Mapping[str, str]) -> str:
+    """A scenario with `[key]` replaced by a case's own values, wherever it stands.
+
+    SIPp's own `-key` reaches messages only, not the length of a pause.
+    """
+    for key, value in keys.items():
+        text = text.replace(f"[{key}]", value)
+    return text
 
 
 def find(name: str, places: Sequence[Path]) -> Path | None:
