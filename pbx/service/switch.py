@@ -35,6 +35,7 @@ from pbx.service.counting import Counting
 from pbx.service.live import LiveFacts
 from pbx.service.network import Network, OwnAddress
 from pbx.service.overload import Overload
+from pbx.service.quality import QualityRounds
 from pbx.service.screening import ALLOW, DIALOG_ALLOW, PRODUCT, screen
 from pbx.sip import outputs as from_layer
 from pbx.sip import session_events as from_session
@@ -140,6 +141,7 @@ class Switch:
         self._max_calls = max_calls
         self.live = LiveFacts(registrar)
         self.shared = Shared(settings, media, ids, recorder)
+        self.quality = QualityRounds(media, settings.quality, observer)
         self._deadlines: Deadlines[Leg | Call] = Deadlines()
         self._reached: Counter[str] = Counter()
         self._overload = Overload()
@@ -236,7 +238,12 @@ class Switch:
     def next_deadline(self) -> float | None:
         """The earliest due time of everything here."""
         earliest: float | None = None
-        for due in (self.layer.next_deadline(), self._deadlines.next(), self.registrar.next_deadline()):
+        for due in (
+            self.layer.next_deadline(),
+            self._deadlines.next(),
+            self.registrar.next_deadline(),
+            self.quality.next_deadline(),
+        ):
             if due is not None and (earliest is None or due < earliest):
                 earliest = due
         return earliest
@@ -251,6 +258,10 @@ class Switch:
             else:
                 self._from_call(due, due.handle_timer(now), now, out)
         self._bindings(self.registrar.handle_timer(now), out)
+        for leg in self.quality.handle_timer(now):
+            call = leg.call
+            if isinstance(call, Call) and self.shared.settings.on_rtp_timeout == "hangup":
+                self._from_call(call, call.media_lost(leg, now), now, out)
         return out
 
     # -- from the transaction layer --------------------------------------------------------------------------
@@ -437,6 +448,7 @@ class Switch:
                     self.live.leg_opened(call.record.id, leg, first=first)
                 case from_call.LegClosed(leg):
                     self.legs -= 1
+                    self.quality.end(leg)
                     self._observer.leg_finished(leg, now)
                     self.live.leg_closed(call.record.id, leg, call.legs)
                     if leg not in changed:
@@ -447,10 +459,13 @@ class Switch:
                     self._observer.call_progressed(call.record)
                 case from_call.Established():
                     self._observer.call_established(call.record)
+                    self.quality.begin(call.caller, now)
                     if call.other is not None:
                         self._observer.leg_answered(call.other)
+                        self.quality.begin(call.other, now)
                 case from_call.LegAnswered(leg):
                     self._observer.leg_answered(leg)
+                    self.quality.begin(leg, now)
                 case from_call.Finished():
                     self.calls.pop(call.record.id, None)
                     self._observer.call_finished(call.record)
