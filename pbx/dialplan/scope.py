@@ -32,12 +32,13 @@ MAX_MENU_STEPS = 250_000
 
 @dataclass(frozen=True, slots=True)
 class KnownNames:
-    """The users, trunks and sounds of the service, None when no configuration says which; its plugins."""
+    """Users, trunks, sounds and music of the service, None when no configuration says which; its plugins."""
 
     users: frozenset[str] | None = None
     trunks: frozenset[str] | None = None
     plugins: "Plugins | None" = None
     sounds: frozenset[str] | None = None
+    music: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +170,13 @@ class Scope:
         known = self.build.known.sounds
         if known is not None and name not in known:
             message = f"there is no sound {shown(name)}"
+            self.problem(message, *location, suggestion=nearest(name, known))
+
+    def check_music(self, name: str, *location: str | int) -> None:
+        """Report when it is known which music there is, and `name` is none."""
+        known = self.build.known.music
+        if known is not None and name not in known:
+            message = f"there is no music {shown(name)}"
             self.problem(message, *location, suggestion=nearest(name, known))
 
     def queue(self, name: str, *location: str | int) -> "QueuePlan | None":
