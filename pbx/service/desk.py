@@ -18,6 +18,7 @@ from pbx.dialplan.call import AgentStep
 from pbx.dialplan.call import Call as RoutedCall
 from pbx.dialplan.decisions import Dial
 from pbx.dialplan.decisions import Queue as QueueDecision
+from pbx.dialplan.queue_settings import agent_settings, queue_settings, target_of
 from pbx.dialplan.queues import QueuePlan
 from pbx.errors import OperatorError
 from pbx.media.phrases import say_position, say_wait
@@ -44,7 +45,6 @@ from pbx.queues import (
 from pbx.queues import Output as QueueOutput
 from pbx.registrar.binding import BindingEvent
 from pbx.service.destinations import Addresses, Destinations, Dialled
-from pbx.service.queue_settings import agent_settings, queue_settings, target_of
 from pbx.service.switch import OutcomeNeeded, Output, Switch
 
 log = logging.getLogger("pbx")
