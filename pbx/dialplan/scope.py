@@ -32,7 +32,7 @@ MAX_MENU_STEPS = 250_000
 
 @dataclass(frozen=True, slots=True)
 class KnownNames:
-    """The users, trunks and sounds of the service, None when no configuration says which; its plugins."""
+    """Users, trunks, sounds and music of the service, None when no configuration says which; its plugins."""
 
     users: frozenset[str] | None = None
     trunks: frozenset[str] | None = None
@@ -176,6 +176,13 @@ class Scope:
     def _check_played(self, kind: str, known: Collection[str] | None, name: str, location: Location) -> None:
         if known is not None and name not in known:
             self.problem(f"there is no {kind} {shown(name)}", *location, suggestion=nearest(name, known))
+
+    def check_music(self, name: str, *location: str | int) -> None:
+        """Report when it is known which music there is, and `name` is none."""
+        known = self.build.known.music
+        if known is not None and name not in known:
+            message = f"there is no music {shown(name)}"
+            self.problem(message, *location, suggestion=nearest(name, known))
 
     def queue(self, name: str, *location: str | int) -> "QueuePlan | None":
         """The queue `name`, or None after reporting that there is none."""
