@@ -184,7 +184,7 @@ _WORDS: Final[dict[AlarmKind, str]] = {
 _SIDES: Final = {"in": "what we hear", "out": "what they hear", "both": "both directions"}
 
 
-def in_words(kind: str, direction: str, value: float | None) -> str:
+def alarm_words(kind: str, direction: str, value: float | None) -> str:
     """The same for a person to read; a kind that is not known stands for itself."""
     words = _WORDS.get(kind, kind)  # type: ignore[call-overload]  # what a store has may be of another version
     side = _SIDES.get(direction)

@@ -31,7 +31,17 @@ CALL = {
     "duration_seconds": 12.3,
     "caller": "1001",
     "called": "1002",
-    "legs": [{"peer": "user/1001", "codec": "PCMU"}, {"peer": "user/1002", "codec": None}],
+    "legs": [
+        {
+            "peer": "user/1001",
+            "codec": "PCMU",
+            "mos": 4.2,
+            "peer_mos": 3.1,
+            "troubles": ["one-way-audio in"],
+        },
+        {"peer": "user/1002", "codec": None, "mos": None},
+    ],
+    "notes": [{"kind": "one-way-audio"}],
 }
 REGISTRATION = {
     "user": "1001",
@@ -113,8 +123,8 @@ def test_status(here: Path) -> None:
 def test_calls_as_a_table(here: Path) -> None:
     result, _ = asked_for(here, {"calls": [CALL], "total": 7}, "calls")
     assert result.stdout.splitlines() == [
-        "call  state     since  from  to    legs",
-        "c1    answered  12 s   1001  1002  user/1001 PCMU - user/1002",
+        "call  state     since  from  to    mos   legs",
+        "c1    answered  12 s   1001  1002  3.1!  user/1001 PCMU (one-way-audio in) - user/1002",
         "and 6 more",
     ]
 
