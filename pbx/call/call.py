@@ -12,7 +12,7 @@ from typing import assert_never
 from pbx.call import answering, dialling, ending, summoning, talking
 from pbx.call.digits import Gathering, Press, Presses, Way, parse_info
 from pbx.call.leg import Leg
-from pbx.call.outputs import CallOutput, Ending, LegClosed, Signal
+from pbx.call.outputs import SIGNALS, CallOutput, Ending, LegClosed, Signal
 from pbx.call.plan import (
     Collect,
     Connect,
@@ -220,16 +220,10 @@ class Call:
     def absorb(self, leg: Leg, outputs: Sequence[events.SessionOutput], now: float) -> None:
         """Take what a session of this call gave."""
         for output in outputs:
+            if isinstance(output, SIGNALS):
+                self.out.append(Signal(leg, output))
+                continue
             match output:
-                case (
-                    events.SendRequest()
-                    | events.SendAck()
-                    | events.SendResponse()
-                    | events.CancelRequest()
-                    | events.DialogOpened()
-                    | events.DialogClosed()
-                ):
-                    self.out.append(Signal(leg, output))
                 case events.Progressed():
                     if leg in self.branches:
                         self.happen("progressed", leg, output, now)

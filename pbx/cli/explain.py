@@ -79,7 +79,7 @@ def explain(
     from pbx.dialplan.compiler import load_dialplan
     from pbx.dialplan.explain import explain_all, explanation_json, followed, ladder
 
-    settings = _settings(config, dialplan)
+    settings = settings_of(config, dialplan)
     path = dialplan or (settings.dialplan if settings else Path())
     generation = load_dialplan(path, settings.known if settings else None)
     call = _call(settings, generation, from_, to, via, at)
@@ -136,7 +136,8 @@ def _pair(text: str, separator: str, option: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
-def _settings(config: Path | None, dialplan: Path | None) -> "Settings | None":
+def settings_of(config: Path | None, dialplan: Path | None) -> "Settings | None":
+    """The configuration that is named, or is here; None when a dialplan is all there is."""
     from pbx.config.settings import DEFAULT_FILE, Settings
 
     if config is None:

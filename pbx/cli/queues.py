@@ -8,6 +8,7 @@ import click
 
 from pbx.cli.control import ask, exchange, table
 from pbx.cli.output import print_json
+from pbx.cli.simulate import simulate
 from pbx.errors import OperatorError
 
 _config = click.option(
@@ -33,6 +34,9 @@ def queues(context: click.Context, config: Path, as_json: bool, intervals: bool)
         print_json(value)
     else:
         _show(value, intervals=intervals)
+
+
+queues.add_command(simulate)
 
 
 def _show(value: Any, *, intervals: bool) -> None:

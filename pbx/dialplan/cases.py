@@ -142,6 +142,8 @@ def compile_cases(build: Build, values: Any, zone: tzinfo) -> tuple[Case, ...]:
     cases = []
     names: dict[str, int] = {}
     for index, value in enumerate(values if isinstance(values, list) else ()):
+        if build.full:
+            break
         scope = Scope(build, "", ("tests", index))
         shape = _shape(value, scope, build.document)
         if shape is None:

@@ -59,10 +59,10 @@ def load_checked(path: Path, known: KnownNames | None = None, number: int = 1) -
     Raises OperatorError when it cannot be read, and DocumentError with every problem: of its form, its tests
     and the errors of `lint`. A test that cannot be judged, because a plugin is not running yet, is none.
     """
-    from pbx.dialplan.lint import lint
+    from pbx.dialplan.lint import errors
 
     generation, build = compile_with_build(load(path), known, number, path.parent)
-    problems = [finding.advised for finding in lint(generation, build) if finding.level == "error"]
+    problems = [finding.advised for finding in errors(generation, build)]
     problems += failing_tests(generation, unjudged=False)
     if problems:
         raise DocumentError(tuple(problems))

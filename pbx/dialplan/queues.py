@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, WithJsonSchema
 
 from pbx.call.causes import QueueOutcome
+from pbx.dialplan.decisions import Outcome, Rule
+from pbx.dialplan.handler import Ending
 from pbx.dialplan.one_or_many import OneOrMany
 from pbx.dialplan.scope import Build, Scope
 from pbx.dialplan.steps import compile_endings
@@ -19,6 +21,8 @@ Strategy = Literal[
 Condition = Literal["no-agents", "all-paused", "closed"]
 Level = Annotated[Whole, Field(ge=1, le=100)]
 _KEYS = tuple("0123456789*#")
+MAX_IN_A_ROW = 3
+"""How many queues may follow each other by their own on:."""
 _TARGETS = ("user/", "trunk/", "sip:", "sips:")
 
 
@@ -146,8 +150,28 @@ def compile_queues(build: Build, values: Any) -> dict[str, QueuePlan]:
 
 def check_overflows(build: Build) -> None:
     """Compile what follows when nobody came, once for every queue, so that its mistakes are found."""
-    for name, queue in build.queues.items():
-        compile_endings(queue.shape.on, Scope(build, "", ("queues", name)), "on", why=f"queue {name}")
+    for queue in build.queues.values():
+        overflow(Scope(build, "", ("queues", queue.name)), queue, f"queue {queue.name}")
+
+
+def overflow(scope: Scope, queue: QueuePlan, why: str, rule: Rule | None = None) -> dict[Outcome, Ending]:
+    """What follows when nobody came, as the queue itself says; `scope` is where callers are led to it."""
+    build = scope.build
+    build.overflows_left -= 1
+    if build.overflows_left < 0:
+        if build.overflows_left == -1:
+            scope.problem("from here on, there is too much that follows in queues: use goto in their on:")
+        return {}
+    if queue.name in build.overflows or len(build.overflows) >= MAX_IN_A_ROW:
+        way = " → ".join((*build.overflows, queue.name))
+        circle = "in a circle" if queue.name in build.overflows else f"over more than {MAX_IN_A_ROW} queues"
+        scope.problem(f"this leads {circle} ({way}): lead on to a chain with goto")
+        return {}
+    build.overflows.append(queue.name)
+    there = Scope(build, scope.chain, ("queues", queue.name))
+    found = compile_endings(queue.shape.on, there, "on", why=why, rule=rule)
+    build.overflows.pop()
+    return found
 
 
 def _agent(text: str, index: int, scope: Scope) -> str:

@@ -14,6 +14,7 @@ from pbx.call import outputs as from_call
 from pbx.call.call import Call
 from pbx.call.causes import STATUS_OF_OUTCOME, outcome_of
 from pbx.call.plan import Destination, Manner, Summons, Wait
+from pbx.dialplan.call import AgentStep
 from pbx.dialplan.call import Call as RoutedCall
 from pbx.dialplan.decisions import Dial
 from pbx.dialplan.decisions import Queue as QueueDecision
@@ -417,6 +418,30 @@ class Desk:
         self._hear(act(now), now)
         self.store(now)
         return self.tend(now)
+
+    def change_agent(self, agent: str, change: AgentStep, now: float, why: str = "") -> None:
+        """Log in or out, begin or end a break, cut wrap-up short; who is no agent stays who they are."""
+        self._catch_up(now)
+        queues = self.queues
+        try:
+            match change:
+                case "log-in":
+                    said = queues.log_in(agent, now)
+                case "log-out":
+                    said = queues.log_out(agent, now)
+                case "pause":
+                    said = queues.pause(agent, now, why)
+                case "unpause":
+                    said = queues.unpause(agent, now)
+                case "ready":
+                    said = queues.ready(agent, now)
+                case _:
+                    assert_never(change)
+        except OperatorError as error:
+            log.warning("%s", error)
+            return
+        self._hear(said, now)
+        self.store(now)
 
     async def supervision(
         self, agent: str, user: str, manner: Manner, now: float

@@ -135,6 +135,7 @@ class Router:
         self, call: Call, generation: Generation, verdict: Verdict, now: Callable[[], float]
     ) -> Plan:
         if call.state != "ended":
+            self._change_agent(call, verdict, now())
             self._verdicts[call.record.id] = (generation, verdict)
             self._live.call_entered(call.record.id, {visit.chain for visit in verdict.path})
             self._record(call, verdict)
@@ -183,6 +184,15 @@ class Router:
                 return Refuse(501)
             case _:
                 assert_never(decision)
+
+    def _change_agent(self, call: Call, verdict: Verdict, now: float) -> None:
+        """Do what an `agent` step asked for, once."""
+        before = self._verdicts.get(call.record.id)
+        change, user = verdict.call.agent, verdict.call.user
+        if change is None or user is None or self._desk is None:
+            return
+        if before is None or before[1].call.agent != change:
+            self._desk.change_agent(user, change, now)
 
     def _facts(self, call: Call, now: Callable[[], float]) -> Facts:
         return Facts(self._live.beside(call.record.id, now()))

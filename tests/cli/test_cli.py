@@ -298,4 +298,4 @@ def test_the_module_runs_as_the_command() -> None:
         timeout=60,
     )
     assert (result.returncode, result.stderr) == (0, "")
-    assert "ok (dialplan: 2 chains" in result.stdout
+    assert "ok (dialplan: 7 chains" in result.stdout

@@ -562,7 +562,7 @@ def test_files_include_others_and_places_name_them(tmp_path: Path) -> None:
         ("[1]\n", "other.yaml:1:1: found no keys, expected a part of a dialplan"),
         (
             "include: [others.yaml]\n",
-            "others.yaml cannot be read: no such file or directory (did you mean other.yaml?)",
+            "others.yaml: there is no such file: check the path (did you mean other.yaml?)",
         ),
     ],
 )

@@ -42,7 +42,11 @@ chains:
         - {to: "705", queue: automatic}
         - {to: "706", queue: outside}
         - {to: "707", queue: first}
+        - {to: "*50", goto: begin}
+        - {to: "*51", goto: end}
         - {to: "1XXX", dial: user, ring: 20s}
+  begin: [{agent: log-in}, {agent: unpause}, {play: "60"}]
+  end: [{agent: pause}, {reject: 480}]
   inbound: [{queue: support}]
   sorry: [{play: "5"}, {reject: 480}]
 """
@@ -423,6 +427,21 @@ class TestAgents:
         Dialogue.answered(bob, invite)
         assert house.media.heard_by(ALICE) == {BOB}
         over(house, call, bob)
+
+
+class TestCodes:
+    def test_a_break_and_its_end(self, house: House, bob: Phone) -> None:
+        bob.invite("*51")
+        assert bob.responses()[-1] == 480
+        assert state(house, "1002") == "paused"
+        call = calling(bob, "*50")
+        assert house.media.playing == [60]
+        over(house, call)
+        assert state(house, "1002") == "available"
+
+    def test_who_is_no_agent_stays_who_they_are(self, house: House, alice: Phone) -> None:
+        alice.invite("*51")
+        assert alice.responses()[-1] == 480
 
 
 class TestSupervisors:
