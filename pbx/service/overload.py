@@ -9,11 +9,11 @@ from typing import Final
 from pbx.sip.message import Request, Response
 
 # While everything waits longer than the first to be read, and has for STANDING_S, a growing share of INVITEs
-# is refused, past the second all: half of T1, so that who waits for us has not said it again yet.
-EASY_S: Final = 0.1
-LATE_S: Final = 0.25
+# is refused, past the second all: below T1, so that who waits for us has not said it again yet.
+EASY_S: Final = 0.2
+LATE_S: Final = 0.4
 # A stall that is over sooner is caught up with, and costs nobody a call.
-STANDING_S: Final = 0.2
+STANDING_S: Final = 0.5
 
 
 class Overload:
