@@ -158,7 +158,7 @@ def _changed(settings: "QueueSettings", more: int, strategy: str | None) -> "Que
 def _settings(queue: str, config: Path | None, dialplan: Path | None) -> "QueueSettings":
     from pbx.cli.explain import settings_of
     from pbx.dialplan.compiler import load_dialplan
-    from pbx.service.queue_settings import queue_settings
+    from pbx.dialplan.queue_settings import queue_settings
 
     found = settings_of(config, dialplan)
     path = dialplan or (found.dialplan if found else Path())

@@ -369,7 +369,7 @@ class Settings(Shape):
             plugins = load_plugins(self.plugins)
             self._known = KnownNames(frozenset(self.users), frozenset(self.trunks), plugins)
         # Sounds are files, which come and go between two reloads.
-        return replace(self._known, sounds=self.library.names())
+        return replace(self._known, sounds=self.library.names(), music=self.library.music_names())
 
     @property
     def library(self) -> "SoundLibrary":

@@ -138,8 +138,7 @@ def compile_queues(build: Build, values: Any) -> dict[str, QueuePlan]:
         if shape.announcements is not None:
             for index, sound in enumerate(shape.announcements.sounds or ()):
                 scope.check_sound(sound, "announcements", "sounds", index)
-        if shape.music != "default":
-            scope.check_sound(shape.music, "music")
+        scope.check_music(shape.music, "music")
         if shape.whisper:
             scope.check_sound(shape.whisper, "whisper")
         if shape.leave and shape.leave not in _KEYS:

@@ -18,8 +18,10 @@ from pbx.dialplan.call import AgentStep
 from pbx.dialplan.call import Call as RoutedCall
 from pbx.dialplan.decisions import Dial
 from pbx.dialplan.decisions import Queue as QueueDecision
+from pbx.dialplan.queue_settings import agent_settings, queue_settings, target_of
 from pbx.dialplan.queues import QueuePlan
 from pbx.errors import OperatorError
+from pbx.media.phrases import say_position, say_wait
 from pbx.media.values import Sound
 from pbx.queues import (
     Abandoned,
@@ -42,9 +44,7 @@ from pbx.queues import (
 )
 from pbx.queues import Output as QueueOutput
 from pbx.registrar.binding import BindingEvent
-from pbx.service.announcements import announcement
 from pbx.service.destinations import Addresses, Destinations, Dialled
-from pbx.service.queue_settings import agent_settings, queue_settings, target_of
 from pbx.service.switch import OutcomeNeeded, Output, Switch
 
 log = logging.getLogger("pbx")
@@ -306,7 +306,9 @@ class Desk:
                     del self._offers[key]
                     out += self._put_through(caller, key, now)
             case Announce(caller, _, position, expected_wait_s):
-                self._say(caller, announcement(position, expected_wait_s), now, out)
+                place = [] if position is None else say_position(position)
+                wait = [] if expected_wait_s is None else say_wait(expected_wait_s)
+                self._say(caller, [*place, *wait], now, out)
             case Prompt(caller, _, sound):
                 self._say(caller, [sound], now, out)
             case Overflow(caller, _, outcome):

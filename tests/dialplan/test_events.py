@@ -185,5 +185,5 @@ def test_a_switch_in_a_rule_and_in_explain() -> None:
         "chains: {a: [{routing: [{when: {c: closed}, hangup: }]}, echo]}\n"
     )
     tree = compile_dialplan(loads(text, "d.yaml"), KNOWN)
-    assert explain_all(tree, call("1"), Givens())[0].decision == Echo()
-    assert explain_all(tree, call("1"), Givens(switches={"key": "closed"}))[0].decision == Hangup()
+    assert explain_all(tree, call("1"), Givens()).verdicts[0].decision == Echo()
+    assert explain_all(tree, call("1"), Givens(switches={"key": "closed"})).verdicts[0].decision == Hangup()

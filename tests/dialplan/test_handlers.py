@@ -274,6 +274,10 @@ QUEUE_MISTAKES = """
     there is no user '1010' in the configuration (did you mean 100
 {agents: ["1001"], max_wait: 5}
     found 5 without a unit
+{agents: ["1001", user/1001]}
+    'user/1001' is in this queue twice
+{agents: ["1001"], ring: 100ms}
+    expected at least 1
 {agents: ["1001"], on: {timout: echo}}
     (did you mean timeout?)
 {agents: ["1001"], on: {timeout: ecko}}

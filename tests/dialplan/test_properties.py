@@ -120,7 +120,7 @@ def examine(generation: Generation, call: Call, given_: Givens) -> None:
     """Explain a call in every way there is: what is said is printable, JSON, and enough to do it again."""
     first = explain(generation, call)
     assert all(line.isprintable() for line in ladder(generation, call, first).split("\n"))
-    verdicts = explain_all(generation, call, given_)
+    verdicts = explain_all(generation, call, given_).verdicts
     assert all(line.isprintable() for line in followed(verdicts[1:]))
     json.dumps(explanation_json(generation, call, verdicts[0], verdicts[1:]))
     kept = json.loads(json.dumps(recorded(first, call, generation.name)))

@@ -223,7 +223,7 @@ class TestWaiting:
     def test_position_and_prompts_are_said_over_the_music(
         self, house: House, alice: Phone, bob: Phone
     ) -> None:
-        house.sounds.update({"queue-position": 101, "number-1": 102})
+        house.sounds.update({"queue.next": 101})
         hang_up = calling_user(bob, house)
         call = calling(alice, "700")
         heard: dict[int, list[int]] = {}
@@ -233,9 +233,7 @@ class TestWaiting:
                 heard[second] = house.media.playing
                 house.sounds_end()
                 assert house.media.playing == [70], "music again"
-        assert heard == {20: [101, 102], 25: [90], 50: [90]}, (
-            "the later word takes the place of the one before"
-        )
+        assert heard == {20: [101], 25: [90], 50: [90]}, "the later word takes the place of the one before"
         call.bye()
         hang_up()
         nothing_left(house)

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from pbx.dialplan.compiler import compile_dialplan
 from pbx.dialplan.generation import Generation
+from pbx.dialplan.queue_settings import agent_name, agent_settings, queue_settings, target_of
 from pbx.dialplan.scope import KnownNames
 from pbx.documents import loads
 from pbx.queues import AgentSettings, Member, Queues, QueueSettings
-from pbx.service.queue_settings import agent_name, agent_settings, queue_settings, target_of
 
 
 def compiled(queues: str) -> Generation:
