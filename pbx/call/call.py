@@ -305,15 +305,18 @@ class Call:
         except ResourcesExhausted as bound:
             ending.run_out(self, bound, now)
 
+    def totals(self, leg: Leg) -> LegTotals:
+        """What a leg of this call has come to, up to now or to its end."""
+        audio, watch = leg.audio, leg.watch
+        last = audio.statistics if audio.row is None else self.media.statistics(audio.row)
+        codec = None if audio.agreed is None else audio.agreed.codec.encoding
+        quality = None if watch is None or last is None else watch.totals(last)
+        return LegTotals(leg.label, leg.trunk, codec, last, leg.session.call_id, quality)
+
     def _close(self, leg: Leg) -> None:
         self.legs.remove(leg)
         leg.audio.close()
-        audio = leg.audio
-        codec = None if audio.agreed is None else audio.agreed.codec.encoding
-        totals = LegTotals(leg.label, leg.trunk, codec, audio.statistics, leg.session.call_id)
-        if leg.watch is not None and audio.statistics is not None:
-            totals.quality = leg.watch.totals(audio.statistics)
-        self.record.legs.append(totals)
+        self.record.legs.append(self.totals(leg))
         self.out.append(LegClosed(leg))
 
 

@@ -29,6 +29,7 @@ class LegTotals:
     quality: QualityTotals | None = None
 
     def __post_init__(self) -> None:
+        # A leg that was never watched, such as one with early media alone.
         if self.quality is None and self.codec is not None and self.statistics is not None:
             self.quality = QualityWatch(self.codec, 0.0).totals(self.statistics)
 

@@ -23,6 +23,7 @@ from pbx.api.recordings import add_recordings
 from pbx.api.server import HttpServer
 from pbx.call.causes import POLICIES
 from pbx.call.quality_events import QualityLimits
+from pbx.call.record import CallRecord
 from pbx.call.settings import DEFAULT_FORMATS, CallSettings
 from pbx.config.candidates import load_candidate
 from pbx.config.settings import Settings
@@ -63,6 +64,7 @@ from pbx.sip.digest import Algorithm, Ha1
 from pbx.sip.timers import Timers
 from pbx.sip.transactions import TransactionLayer
 from pbx.store.database import Store
+from pbx.store.entries import Decided
 from pbx.store.generations import GenerationStore
 from pbx.store.journal import BindingJournal
 
@@ -258,7 +260,7 @@ class Service:
             self.endpoint.carry_out,
             self._bindings_changed,
             self.media.hold,
-            self.book.ended,
+            self._call_ended,
             self.queues.desk,
         )
         self.queues.conductor = self.conductor
@@ -452,6 +454,11 @@ class Service:
                     self.metrics.registration(type(event).__name__.removeprefix("Binding").lower())
         if self._journal is not None:
             self._journal.record(events, now, self._clock.wall().timestamp())
+
+    def _call_ended(self, record: CallRecord, generation: int, decided: Sequence[Decided]) -> None:
+        """The last leg of a call is gone."""
+        self.recordings.forget(record.id)
+        self.book.ended(record, generation, decided)
 
     def _recording_stopped(self, call_id: str, stopped: RecordingStopped) -> None:
         """A recording ended before its call."""

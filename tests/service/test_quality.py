@@ -2,10 +2,12 @@
 
 import logging
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from pbx.call.record import CallRecord, Note
+from pbx.config.settings import Settings
 from pbx.media.values import (
     Drops,
     LegStatistics,
@@ -16,6 +18,8 @@ from pbx.media.values import (
     SendCounts,
 )
 from pbx.service import quality
+from pbx.service.clock import Clock
+from pbx.service.ledger import CallBook
 from tests.service.house import House
 from tests.service.phone import Dialogue, Phone
 from tests.service.test_answering import DIALPLAN, registered
@@ -207,6 +211,24 @@ def test_what_was_dropped_and_buffered_is_counted_while_the_call_lasts(
     said = page(house)
     assert value(said, 'pbx_srtp_packets_dropped_total{cause="unauthenticated"}') == 6
     assert value(said, 'pbx_srtp_packets_dropped_total{cause="replayed"}') == 5
+
+
+def test_why_tells_of_a_call_that_goes_on(house: House, alice: Phone, bob: Phone) -> None:
+    talking(alice, bob)
+    flows(house, 12, silent=(BOB,))
+    wall = datetime(2026, 11, 23, 10, tzinfo=UTC)
+    book = CallBook(Settings(), None, house.router, Clock(lambda: house.now, lambda: wall))
+    (call_id,) = house.switch.calls
+    found = book.routing(call_id, house.switch)
+    assert found is not None
+    row, _, goes_on = found
+    assert goes_on
+    assert [(leg.label, leg.packets_received) for leg in row.legs] == [("user/1001", 600), ("user/1002", 0)]
+    assert row.legs[0].mos is not None
+    (note,) = row.notes
+    assert (note.label, note.kind) == ("user/1002", "one-way-audio")
+    assert note.noted_epoch == wall.timestamp() - 2
+    assert house.switch.calls[call_id].record.legs == []
 
 
 class TestSilentLegs:

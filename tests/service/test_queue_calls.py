@@ -507,6 +507,33 @@ class TestSupervisors:
         assert house.media.heard_by(ALICE) == {BOB}
         over(house, talk, bob)
 
+    def test_without_room_for_a_supervisor_the_conversation_goes_on(
+        self, house: House, talk: Dialogue, bob: Phone, carol: Phone
+    ) -> None:
+        house.supervise("1002", "1003", "listen")
+        house.media.most_bridges = 1
+        taken(carol)
+        assert carol.methods()[-1] == "BYE"
+        carol.answer_last(200, "BYE")
+        assert house.media.heard_by(ALICE) == {BOB}
+        assert house.switch.reached["media-bridges"] == 1
+        over(house, talk, bob)
+
+    def test_a_supervisor_who_is_not_heard_of_leaves_alone(
+        self, house: House, talk: Dialogue, bob: Phone, carol: Phone
+    ) -> None:
+        house.supervise("1002", "1003", "listen")
+        taken(carol)
+        (ours,) = house.switch.calls.values()
+        (joined,) = [leg for leg in ours.legs if leg.summons is not None]
+        house.carry_out(
+            house.switch.tell(ours.record.id, lambda call: call.media_lost(joined, house.now), house.now)
+        )
+        assert carol.methods()[-1] == "BYE"
+        carol.answer_last(200, "BYE")
+        assert house.media.heard_by(ALICE) == {BOB}
+        over(house, talk, bob)
+
     def test_nobody_to_listen_to(self, house: House, alice: Phone, bob: Phone) -> None:
         with pytest.raises(OperatorError, match="has no caller"):
             house.supervise("1002", "1003", "listen")

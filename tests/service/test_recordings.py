@@ -136,6 +136,25 @@ def test_a_pause_is_silence_or_nothing(desk: Desk) -> None:
     assert not desk.recordings.pause("call-1")
 
 
+def test_a_pause_holds_when_the_recording_begins_anew(desk: Desk) -> None:
+    first = desk.begin("first")
+    assert desk.recordings.pause("call-1")
+    desk.recordings.end(first)
+    second = desk.begin("second")
+    desk.media.hear(second, some(1, 3))
+    assert desk.recordings.resume("call-1")
+    desk.media.hear(second, some(4, 2))
+    assert desk.recordings.pause("call-1")
+    desk.recordings.end(second)
+    desk.recordings.forget("call-1")
+    third = desk.begin("third")
+    desk.media.hear(third, some(1, 1))
+    desk.recordings.end(third)
+    desk.recordings.write()
+    assert read_wav(desk.directory / "second.wav").samples.tolist() == [0, 0, 0, 4, 5]
+    assert read_wav(desk.directory / "third.wav").samples.tolist() == [1]
+
+
 def test_a_pause_by_an_operator_is_noted_with_the_call(tmp_path: Path) -> None:
     house = House()
     alice = registered(house, "1001", 11, 41000)
