@@ -235,6 +235,7 @@ def test_json() -> None:
         ],
         "decision": {"kind": "hangup", "reason": "rule 1, to 1"},
         "then": [],
+        "queued": [],
     }
 
 
