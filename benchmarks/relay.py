@@ -58,16 +58,8 @@ def raise_descriptors() -> None:
 
 def loops() -> tuple[Callable[..., Any], Callable[..., Any]]:
     """The generator and the bare relay, compiled."""
-    from pbx.media.libc import (
-        EVENT_TAG,
-        EVENT_WORDS,
-        MSG_DONTWAIT,
-        compiled,
-        epoll_wait,
-        monotonic,
-        recv,
-        send,
-    )
+    from pbx.media.compiling import compiled
+    from pbx.media.libc import EVENT_TAG, EVENT_WORDS, MSG_DONTWAIT, epoll_wait, monotonic, recv, send
     from pbx.media.srtp import PROTECT, transform
 
     def generate(

@@ -2,7 +2,8 @@
 
 from typing import Any, Final
 
-from pbx.media.libc import EVENT_TAG, EVENT_WORDS, MSG_DONTWAIT, compiled, epoll_wait, monotonic, recv, send
+from pbx.media.compiling import compiled
+from pbx.media.libc import EVENT_TAG, EVENT_WORDS, MSG_DONTWAIT, epoll_wait, monotonic, recv, send
 
 FRAME_US: Final = 20_000
 HEADER: Final = 12

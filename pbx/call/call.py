@@ -12,7 +12,7 @@ from typing import assert_never
 from pbx.call import answering, dialling, ending, summoning, talking
 from pbx.call.digits import Gathering, Press, Presses, Way, parse_info
 from pbx.call.leg import Leg
-from pbx.call.outputs import CallOutput, Ending, LegClosed, Signal
+from pbx.call.outputs import SIGNALS, CallOutput, Ending, LegClosed, Signal
 from pbx.call.plan import (
     Collect,
     Connect,
@@ -169,6 +169,14 @@ class Call:
         self.happen("hang-up", self.caller, None, now)
         return self._taken()
 
+    def media_lost(self, leg: Leg, now: float) -> list[CallOutput]:
+        """A leg is not heard of any more: the call ends, or the part of somebody who had joined it."""
+        if leg.summons is not None and leg is not self.other:
+            return self.dismiss(leg.summons, now)
+        if self.state not in {"ending", "ended"}:
+            self.record.cause = self.record.cause or "media"
+        return self.hang_up(now)
+
     def receive(self, leg: Leg, outputs: Sequence[events.SessionOutput], now: float) -> list[CallOutput]:
         """What a leg's session wants sent, and what it says has happened."""
         self.absorb(leg, outputs, now)
@@ -212,16 +220,10 @@ class Call:
     def absorb(self, leg: Leg, outputs: Sequence[events.SessionOutput], now: float) -> None:
         """Take what a session of this call gave."""
         for output in outputs:
+            if isinstance(output, SIGNALS):
+                self.out.append(Signal(leg, output))
+                continue
             match output:
-                case (
-                    events.SendRequest()
-                    | events.SendAck()
-                    | events.SendResponse()
-                    | events.CancelRequest()
-                    | events.DialogOpened()
-                    | events.DialogClosed()
-                ):
-                    self.out.append(Signal(leg, output))
                 case events.Progressed():
                     if leg in self.branches:
                         self.happen("progressed", leg, output, now)
@@ -302,7 +304,10 @@ class Call:
         leg.audio.close()
         audio = leg.audio
         codec = None if audio.agreed is None else audio.agreed.codec.encoding
-        self.record.legs.append(LegTotals(leg.label, leg.trunk, codec, audio.statistics, leg.session.call_id))
+        totals = LegTotals(leg.label, leg.trunk, codec, audio.statistics, leg.session.call_id)
+        if leg.watch is not None and audio.statistics is not None:
+            totals.quality = leg.watch.totals(audio.statistics)
+        self.record.legs.append(totals)
         self.out.append(LegClosed(leg))
 
 

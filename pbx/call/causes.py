@@ -51,6 +51,7 @@ Cause = Literal[
     "unacceptable",  # no codec or stream in common, or content that nobody takes
     "resources",  # a bound of ours was reached
     "no-ack",  # the caller never confirmed our answer
+    "media",  # neither RTP nor RTCP came for too long
     "error",
 ]
 

@@ -1,7 +1,7 @@
 """What a call asks of its owner, and what it reports."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from pbx.call.causes import Outcome
 from pbx.sip.session_events import (
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 
 SignalOutput = SendRequest | SendAck | SendResponse | CancelRequest | DialogOpened | DialogClosed
+SIGNALS: Final = (SendRequest, SendAck, SendResponse, CancelRequest, DialogOpened, DialogClosed)
+"""The same for `isinstance`, which tells them from a session's news at once."""
 
 
 @dataclass(slots=True)

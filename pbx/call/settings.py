@@ -1,11 +1,13 @@
 """What all calls of a service share."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 from pbx.call.causes import FinalCodePolicy
 from pbx.call.listeners import Listeners
 from pbx.call.media import Media
+from pbx.call.quality_events import QualityLimits
 from pbx.call.recording import Recorder
 from pbx.call.rooms import Rooms
 from pbx.ids import Ids
@@ -25,7 +27,8 @@ class CallSettings:
     headers of our requests. With `transcode`, a callee is offered our own codecs after the caller's.
     `ringback` is what a caller hears who was answered before somebody is called, `hold_music` gives what
     the other side of a held call does (None: the hold is passed on to it). `srtp` is the policy of legs
-    that have none of their own.
+    that have none of their own. `quality` says when something is told of a leg's media, `on_rtp_timeout`
+    whether its call ends when nothing comes any more or that is only told.
     """
 
     timers: Timers
@@ -38,6 +41,8 @@ class CallSettings:
     ringback: Sequence[Sound] = ()
     hold_music: Callable[[], Sequence[Sound]] | None = None
     srtp: SrtpPolicy = "accepted"
+    quality: QualityLimits = field(default_factory=QualityLimits)
+    on_rtp_timeout: Literal["hangup", "flag"] = "hangup"
 
 
 class Shared:

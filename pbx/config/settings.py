@@ -154,7 +154,14 @@ class Media(Shape):
     ports: PortRangeValue = Field(PortRange(20000, 29999), description="UDP ports for RTP and RTCP.")
     threads: Whole = Field(1, ge=1, le=64, description="Media threads, at most one for each core.")
     pool: Count = Field(64, description="Port pairs that are bound before they are needed.")
-    rtp_timeout: Duration = Field(0.0, description="Silence on a leg that is reported; 0s for never.")
+    rtp_timeout: Duration = Field(
+        60.0,
+        description="How long neither RTP nor RTCP may come from a leg that talks and is not on hold; 0s for "
+        "ever.",
+    )
+    on_rtp_timeout: Literal["hangup", "flag"] = Field(
+        "hangup", description="What follows: hangup ends the call, flag notes it in log, record and metrics."
+    )
     srtp: Srtp = Field(
         "optional",
         description="SRTP with keys in SDP (RFC 4568): off; optional: taken when a peer offers it; required: "

@@ -158,13 +158,20 @@ class _Regex:
         self.size: int = self._expression.programsize
 
     def search(self, text: str) -> object:
-        return self._expression.search(text.encode("utf-8", self._errors))
+        return self._expression.search(_encoded(text, self._errors))
 
     def captured(self, text: str) -> tuple[str, ...]:
-        match = self._expression.search(text.encode("utf-8", "surrogateescape"))
+        match = self._expression.search(_encoded(text, "surrogateescape"))
         if match is None:
             return ()
         return tuple(group.decode("utf-8", "surrogateescape") for group in match.groups(default=b""))
+
+
+def _encoded(text: str, errors: str) -> bytes:
+    try:
+        return text.encode("utf-8", errors)
+    except UnicodeEncodeError:  # half a pair, as JSON can have it, which no octets stand for
+        return text.encode("utf-8", "replace")
 
 
 def _regex(text: str) -> Pattern:

@@ -167,10 +167,15 @@ class Scope:
 
     def check_sound(self, name: str, *location: str | int) -> None:
         """Report when it is known which sounds there are, and `name` is none."""
-        known = self.build.known.sounds
+        self._check_played("sound", self.build.known.sounds, name, location)
+
+    def check_music(self, name: str, *location: str | int) -> None:
+        """Report when it is known which music there is, and `name` is none."""
+        self._check_played("music", self.build.known.music, name, location)
+
+    def _check_played(self, kind: str, known: Collection[str] | None, name: str, location: Location) -> None:
         if known is not None and name not in known:
-            message = f"there is no sound {shown(name)}"
-            self.problem(message, *location, suggestion=nearest(name, known))
+            self.problem(f"there is no {kind} {shown(name)}", *location, suggestion=nearest(name, known))
 
     def check_music(self, name: str, *location: str | int) -> None:
         """Report when it is known which music there is, and `name` is none."""

@@ -1,9 +1,10 @@
 """One received packet: to the leg that it is relayed to, into its jitter buffer, or to nobody."""
 
 from pbx.media.bridges import can_mix, settle_bridge
+from pbx.media.compiling import compiled
 from pbx.media.jitter import store
 from pbx.media.layout import CLOSING, DISCARDED, NOT_AGREED, PACKETS, Tables
-from pbx.media.libc import compiled, monotonic
+from pbx.media.libc import monotonic
 from pbx.media.mixtables import CODECS, DECODE, NO_CODEC, TELEPHONE_EVENT, Mix
 from pbx.media.presses import take_event
 from pbx.media.relay import (

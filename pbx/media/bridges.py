@@ -7,9 +7,9 @@ with nobody else there and nothing to be changed in what they hear, are relayed;
 from typing import Final
 
 from pbx.media.codecs import rate_of
+from pbx.media.compiling import compiled
 from pbx.media.jitter import head, reset_buffer
 from pbx.media.layout import NOBODY, NOT_AGREED, OPEN, PAYLOAD_TYPES, Tables
-from pbx.media.libc import compiled
 from pbx.media.mixtables import (
     CLOSED,
     CODECS,

@@ -1,21 +1,32 @@
 """Where compiled code is kept between starts.
 
 numba does not notice that a function which a cached one calls *in another file* has changed. So each state of
-the sources, of numba and of Python has a directory of its own, named by a digest of them all.
+the sources that the loop is compiled from, of numba and of Python has a directory of its own, named by a
+digest of them all.
 """
 
+import ast
+import contextlib
+import fcntl
 import hashlib
 import os
 import platform
 import shutil
 import sys
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
+from typing import Final
 
 from pbx.errors import OperatorError
 
 # Other states of the sources whose code is kept, so that going back and forth between two does not recompile.
 _KEPT = 4
+
+_PACKAGE: Final = "pbx.media"
+# The modules that the loop is compiled from: these, and those of this package that they import.
+_ROOTS: Final = ("loop", "kernels")
+_LOCK: Final = "compiling"
 
 
 def default_directory() -> Path:
@@ -29,9 +40,37 @@ def digest() -> str:
     state = hashlib.sha256()
     for part in (version("numba"), version("llvmlite"), version("numpy"), sys.version, platform.machine()):
         state.update(part.encode() + b"\0")
-    for source in sorted(Path(__file__).parent.rglob("*.py")):
+    for source in compiled_sources():
         state.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
     return state.hexdigest()[:20]
+
+
+def compiled_sources() -> list[Path]:
+    """The files that decide what the loop is compiled to; the rest of this package can change without it."""
+    package = Path(__file__).parent
+    waiting = [source for root in _ROOTS for source in _files_of(package / root)]
+    found: set[Path] = set()
+    while waiting:
+        source = waiting.pop()
+        if source not in found:
+            found.add(source)
+            waiting += [each for name in _imported(source) for each in _files_of(package / name)]
+    return sorted(found)
+
+
+def _files_of(path: Path) -> list[Path]:
+    if path.is_dir():
+        return sorted(path.glob("*.py"))
+    return [path.with_suffix(".py")] if path.with_suffix(".py").is_file() else []
+
+
+def _imported(source: Path) -> Iterator[str]:
+    """The modules of this package that a file imports, as paths in it."""
+    for node in ast.walk(ast.parse(source.read_bytes())):
+        if isinstance(node, ast.ImportFrom) and node.module == _PACKAGE:
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{_PACKAGE}."):
+            yield (node.module or "").removeprefix(f"{_PACKAGE}.").replace(".", "/")
 
 
 def prepare(directory: Path | None = None) -> Path:
@@ -59,8 +98,23 @@ def prepare(directory: Path | None = None) -> Path:
 
 
 def is_filled(chosen: Path) -> bool:
-    """Whether code was compiled into this directory before."""
-    return any(chosen.glob("*/*.nbc")) or any(chosen.glob("*.nbc"))
+    """Whether the loop was compiled into this directory before."""
+    return any(chosen.glob("**/loop.run-*.nbc"))
+
+
+@contextlib.contextmanager
+def compiling(chosen: Path, progress: Callable[[str], None]) -> Iterator[None]:
+    """Compile what this directory lacks, one process at a time: the next one finds what it has left."""
+    with (chosen / _LOCK).open("w") as lock:
+        if not is_filled(chosen):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                progress("another process is compiling the media loop; waiting for it")
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            if not is_filled(chosen):
+                progress("compiling the media loop; this is done once and takes about a minute")
+        yield
 
 
 def _forget(root: Path, chosen: Path) -> None:

@@ -2,13 +2,13 @@
 
 from typing import Any
 
+from pbx.media.compiling import compiled
 from pbx.media.kernels.comfort_noise import comfort_noise
 from pbx.media.kernels.concealment import conceal, concealment_reset, note_good
 from pbx.media.kernels.g711 import decode_alaw, decode_ulaw, encode_alaw, encode_ulaw
 from pbx.media.kernels.g722 import g722_decode, g722_encode, g722_reset
 from pbx.media.kernels.resample import down2, up2
 from pbx.media.layout import Array
-from pbx.media.libc import compiled
 from pbx.media.mixtables import (
     DECODED,
     DECODER,

@@ -9,8 +9,8 @@ It becomes shorter again by a frame at a time, best in silence.
 from typing import Any, Final
 
 from pbx.media.codecs import append_decoded, append_made_up, append_noise, append_silence, clear_fifo
+from pbx.media.compiling import compiled
 from pbx.media.layout import Array, Tables
-from pbx.media.libc import compiled
 from pbx.media.mixtables import (
     CODECS,
     COMFORT_NOISE,

@@ -6,27 +6,14 @@ Pointers are plain addresses (`array.ctypes.data`). Every call is non-blocking b
 import platform
 import sys
 from collections.abc import Callable
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, cast
 
 from llvmlite import ir  # type: ignore[import-untyped]  # llvmlite has no stubs
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
+from pbx.media.compiling import compiled
 from pbx.media.layout import Array
-
-_Function = TypeVar("_Function", bound=Callable[..., Any])
-
-
-def compiled(function: _Function) -> _Function:
-    """Compile without the GIL, with C's arithmetic, and keep the result in the cache directory.
-
-    References to arrays are not counted: the tables outlive the loop, and counting them, atomically, at each
-    touch of a table cost as much as all the rest of the work on a packet. So compiled code can make views of
-    arrays but no arrays.
-    """
-    options: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy", "_nrt": False}
-    return cast("_Function", njit(**options)(function))
-
 
 _int = types.int32
 _size = types.intp

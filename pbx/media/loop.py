@@ -5,7 +5,10 @@ Importing this module imports numba; `cache.prepare` comes first.
 
 from typing import Any, Final, cast
 
+import numba
+
 from pbx.media.arrival import take_packet
+from pbx.media.compiling import compiled
 from pbx.media.layout import (
     ACTIVE,
     CLOSING,
@@ -37,7 +40,6 @@ from pbx.media.libc import (
     EPOLL_CTL_ADD,
     EVENT_TAG,
     EVENT_WORDS,
-    compiled,
     epoll_wait,
     errno,
     monotonic,
@@ -251,7 +253,4 @@ def run(tables: Tables, mix: Mix) -> int:
 
 def ready(tables: Tables, mix: Mix) -> None:
     """Compile the loop for these tables, or load it from the cache."""
-    import numba
-
-    typed = (cast("Any", numba).typeof(tables), cast("Any", numba).typeof(mix))
-    cast("Any", run).compile(typed)
+    cast("Any", run).compile((numba.typeof(tables), numba.typeof(mix)))

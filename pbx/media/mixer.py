@@ -7,11 +7,11 @@ the total of all, less what it says itself, and corrected for the pairs that hav
 from typing import Final
 
 from pbx.media.codecs import encode, rate_of
+from pbx.media.compiling import compiled
 from pbx.media.jitter import is_primed, pull
 from pbx.media.kernels.goertzel import dtmf_detect, dtmf_held_ms
 from pbx.media.kernels.resample import down2, up2
 from pbx.media.layout import EVENT_DIGIT, SIGNALLED, Array, Tables
-from pbx.media.libc import compiled
 from pbx.media.mixtables import (
     CODECS,
     DETECT_TAPS,

@@ -15,6 +15,7 @@ from pbx.media.bridges import (
     settle_bridge,
     settle_part,
 )
+from pbx.media.compiling import compiled
 from pbx.media.kernels.g722 import g722_reset
 from pbx.media.layout import (
     ACKNOWLEDGED,
@@ -57,7 +58,6 @@ from pbx.media.libc import (
     EVENT_TAG,
     EVENT_WORDS,
     MSG_DONTWAIT,
-    compiled,
     connect,
     epoll_ctl,
     monotonic,

@@ -111,8 +111,6 @@ class MediaPlane:
         if self._threads:
             raise MisuseError("the media plane was started already")
         directory = cache.prepare(self._cache_directory)
-        if not cache.is_filled(directory):
-            self._progress("compiling the media loop; this is done once and takes about a minute")
         from pbx.media import loop
 
         limit = min(pairs_in(self._ports), descriptor_budget(pairs_in(self._ports)))
@@ -137,7 +135,8 @@ class MediaPlane:
         for thread in self._threads:
             thread.tables.srtp[:] = function_addresses()
         first = self._threads[0]
-        loop.ready(first.tables, first.mix)
+        with cache.compiling(directory, self._progress):
+            loop.ready(first.tables, first.mix)
         for thread in self._threads:
             thread.start(loop.run)
 

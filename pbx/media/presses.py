@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
+from pbx.media.compiling import compiled
 from pbx.media.layout import EVENT_DIGIT, SIGNALLED, Tables
-from pbx.media.libc import compiled
 from pbx.media.mixtables import Mix
 from pbx.media.reception import octet, word16, word32
 from pbx.media.relay import push_event

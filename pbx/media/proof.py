@@ -7,8 +7,8 @@ that nobody else is believed until a new address is signalled.
 
 from typing import Any, Final
 
+from pbx.media.compiling import compiled
 from pbx.media.layout import ADDRESS_BYTES, CANDIDATE, FORMER, PROVEN, SIGNALLED, Array
-from pbx.media.libc import compiled
 from pbx.media.reception import same_address
 
 PROBATION: Final = 4

@@ -5,8 +5,8 @@ A leg is one record of the table `layout.LEG`; all arithmetic is in 64-bit integ
 
 from typing import Any, Final
 
+from pbx.media.compiling import compiled
 from pbx.media.layout import Array
-from pbx.media.libc import compiled
 
 MAX_DROPOUT: Final = 3000
 MAX_MISORDER: Final = 100

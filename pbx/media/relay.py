@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from pbx.media.compiling import compiled
 from pbx.media.layout import (
     ADDRESS_BYTES,
     EVENT_HEAD,
@@ -24,7 +25,6 @@ from pbx.media.libc import (
     MSG_DONTWAIT,
     MSG_NOSIGNAL,
     MSG_TRUNC,
-    compiled,
     connect,
     errno,
     fence,

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from pbx.media.compiling import compiled
 from pbx.media.layout import (
     ADDRESS_BYTES,
     CLOSING,
@@ -14,7 +15,7 @@ from pbx.media.layout import (
     Array,
     Tables,
 )
-from pbx.media.libc import MSG_DONTWAIT, MSG_NOSIGNAL, MSG_TRUNC, compiled, monotonic, recvfrom, sendto
+from pbx.media.libc import MSG_DONTWAIT, MSG_NOSIGNAL, MSG_TRUNC, monotonic, recvfrom, sendto
 from pbx.media.proof import copy_address
 from pbx.media.reception import word16, word32
 from pbx.media.relay import WORD_LENGTH, begin, end

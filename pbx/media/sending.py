@@ -6,8 +6,8 @@ and relayed packets follow each other without a gap.
 
 from typing import Any, Final
 
+from pbx.media.compiling import compiled
 from pbx.media.layout import Array, Tables
-from pbx.media.libc import compiled
 from pbx.media.mixtables import (
     DIGITS,
     DIGITS_WAITING,

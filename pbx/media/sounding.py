@@ -6,9 +6,10 @@ from llvmlite import ir  # type: ignore[import-untyped]  # llvmlite has no stubs
 from numba import types
 from numba.extending import intrinsic
 
+from pbx.media.compiling import compiled
 from pbx.media.kernels.resample import down2, up2
 from pbx.media.layout import EVENT_SOURCE_ENDED, SIGNALLED, Array, Tables
-from pbx.media.libc import compiled, fence
+from pbx.media.libc import fence
 from pbx.media.mixtables import (
     BLENDED,
     DOWN_TAPS,

@@ -12,8 +12,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from pbx.media.compiling import compiled
 from pbx.media.layout import PACKET, Array, Tables
-from pbx.media.libc import compiled
 from pbx.media.reception import word32
 
 # Places in `Tables.srtp`.

@@ -6,8 +6,8 @@ the clock, over bridge changes, new sources and holds. What was lost on the way 
 
 from typing import Any, Final
 
+from pbx.media.compiling import compiled
 from pbx.media.layout import Array
-from pbx.media.libc import compiled
 
 SEND: Final = 1
 TOO_LATE: Final = 0

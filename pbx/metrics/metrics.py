@@ -171,6 +171,18 @@ class Metrics:
             ("trunk",),
             names.ROUND_TRIP_BUCKETS,
         )
+        self._quality_events = Counter(
+            "pbx_quality_events_total",
+            "What was told of legs' quality while they lasted.",
+            (*by_trunk, "cause"),
+            registry=registry,
+        )
+        self._buffered = Histogram(
+            "pbx_jitter_buffer_delay_seconds",
+            "How long packets of a mixed leg wait for their turn, at each look.",
+            buckets=names.BUFFER_BUCKETS,
+            registry=registry,
+        )
         self._requests = {
             method: Counter(
                 f"pbx_sip_{method.lower()}_requests_total",
@@ -348,6 +360,15 @@ class Metrics:
     def round_trip_measured(self, seconds: float, trunk: str = "") -> None:
         """A round trip that RTCP measured."""
         self._round_trip.labels(self._trunk(trunk)).observe(seconds)
+
+    def quality_told(self, kind: str, direction: str, trunk: str = "") -> None:
+        """An alarm of names.QUALITY_EVENTS about `in`, `out` or `both` directions of a leg that lasts."""
+        side = _known(direction, names.QUALITY_DIRECTIONS)
+        self._quality_events.labels(side, self._trunk(trunk), _known(kind, names.QUALITY_EVENTS)).inc()
+
+    def jitter_buffered(self, seconds: float) -> None:
+        """How long a mixed leg's packets wait in its jitter buffer."""
+        self._buffered.observe(max(0.0, seconds))
 
     # Signalling
 

@@ -60,7 +60,7 @@ class Conductor:
 
     # -- the endpoint's side ---------------------------------------------------------------------------------
 
-    def receive(self, data: bytes, flow: Flow, now: float, late_s: float = 0.0) -> Sequence[Transmit]:
+    def receive(self, data: bytes, flow: Flow, now: float, late_s: float | None = None) -> Sequence[Transmit]:
         """One message from the wire."""
         return self._guarded(lambda: self._switch.receive(data, flow, now, late_s), now)
 

@@ -34,6 +34,8 @@ from pbx.service.admission import Admission, Source
 from pbx.service.counting import Counting
 from pbx.service.live import LiveFacts
 from pbx.service.network import Network, OwnAddress
+from pbx.service.overload import Overload
+from pbx.service.quality import QualityRounds
 from pbx.service.screening import ALLOW, DIALOG_ALLOW, PRODUCT, screen
 from pbx.sip import outputs as from_layer
 from pbx.sip import session_events as from_session
@@ -50,8 +52,6 @@ from pbx.sip.session_messages import SDP, refusal
 from pbx.sip.transaction import ServerTransaction
 from pbx.sip.transactions import TransactionLayer
 
-# An INVITE that waited so long is refused. Half of T1: who waits for our answer has not said it again yet.
-LATE_S = 0.25
 # RFC 3261 §18.1.1: a request within 200 bytes of the path MTU goes by a congestion controlled transport.
 _LARGE_BYTES = 1300
 # Below this many octets of body no request of ours comes near that size.
@@ -141,17 +141,15 @@ class Switch:
         self._max_calls = max_calls
         self.live = LiveFacts(registrar)
         self.shared = Shared(settings, media, ids, recorder)
+        self.quality = QualityRounds(media, settings.quality, observer)
         self._deadlines: Deadlines[Leg | Call] = Deadlines()
         self._reached: Counter[str] = Counter()
+        self._overload = Overload()
 
     # -- from the edge ---------------------------------------------------------------------------------------
 
-    def receive(self, data: bytes, flow: Flow, now: float, late_s: float = 0.0) -> list[Output]:
-        """One message from the wire, `late_s` after it came.
-
-        When that is too late, we have more to do than we can: what would be a new call is refused, so that
-        calls under way are served before their peers say everything again (local overload control, RFC 6357).
-        """
+    def receive(self, data: bytes, flow: Flow, now: float, late_s: float | None = None) -> list[Output]:
+        """One message from the wire, `late_s` at most after it came; when that is late, it may be refused."""
         out: list[Output] = []
         try:
             message = parse(data)
@@ -164,7 +162,7 @@ class Switch:
         except MalformedMessage as fault:
             self._malformed(fault, flow, now, out)
             return out
-        sheds = late_s > LATE_S
+        sheds = late_s is not None and self._overload.sheds(message, late_s, now)
         self._handle(self.layer.receive(message, flow, now, sheds=sheds), now, out)
         return out
 
@@ -240,7 +238,12 @@ class Switch:
     def next_deadline(self) -> float | None:
         """The earliest due time of everything here."""
         earliest: float | None = None
-        for due in (self.layer.next_deadline(), self._deadlines.next(), self.registrar.next_deadline()):
+        for due in (
+            self.layer.next_deadline(),
+            self._deadlines.next(),
+            self.registrar.next_deadline(),
+            self.quality.next_deadline(),
+        ):
             if due is not None and (earliest is None or due < earliest):
                 earliest = due
         return earliest
@@ -255,6 +258,10 @@ class Switch:
             else:
                 self._from_call(due, due.handle_timer(now), now, out)
         self._bindings(self.registrar.handle_timer(now), out)
+        for leg in self.quality.handle_timer(now):
+            call = leg.call
+            if isinstance(call, Call) and self.shared.settings.on_rtp_timeout == "hangup":
+                self._from_call(call, call.media_lost(leg, now), now, out)
         return out
 
     # -- from the transaction layer --------------------------------------------------------------------------
@@ -412,7 +419,7 @@ class Switch:
         else:
             # Its call is over: what the peer repeats still gets its answer, a 2xx its ACK (§13.2.2.4).
             for output in outputs:
-                if isinstance(output, from_call.SignalOutput):
+                if isinstance(output, from_call.SIGNALS):
                     self._signal(leg, output, now, out)
         self._arm(leg, leg.session.next_deadline())
 
@@ -441,6 +448,7 @@ class Switch:
                     self.live.leg_opened(call.record.id, leg, first=first)
                 case from_call.LegClosed(leg):
                     self.legs -= 1
+                    self.quality.end(leg)
                     self._observer.leg_finished(leg, now)
                     self.live.leg_closed(call.record.id, leg, call.legs)
                     if leg not in changed:
@@ -451,10 +459,13 @@ class Switch:
                     self._observer.call_progressed(call.record)
                 case from_call.Established():
                     self._observer.call_established(call.record)
+                    self.quality.begin(call.caller, now)
                     if call.other is not None:
                         self._observer.leg_answered(call.other)
+                        self.quality.begin(call.other, now)
                 case from_call.LegAnswered(leg):
                     self._observer.leg_answered(leg)
+                    self.quality.begin(leg, now)
                 case from_call.Finished():
                     self.calls.pop(call.record.id, None)
                     self._observer.call_finished(call.record)

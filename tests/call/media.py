@@ -81,6 +81,8 @@ class FakeMedia:
         self.gains: dict[tuple[BridgeId, Member, Member], float] = {}
         self.sources: dict[SourceId, Source] = {}
         self.sinks: dict[SinkId, Sink] = {}
+        # What is counted of a leg; nothing, unless a test says otherwise.
+        self.counted: dict[LegId, LegStatistics] = {}
         self._next = 0
 
     def open(self, family: Literal[4, 6] = 4, beside: LegId | None = None) -> tuple[LegId, int]:
@@ -209,10 +211,10 @@ class FakeMedia:
         self.leave(leg)
         del self.rows[leg]
         self.closed.append(leg)
-        return LegStatistics()
+        return self.counted.pop(leg, LegStatistics())
 
     def statistics(self, leg: LegId) -> LegStatistics:
-        return LegStatistics()
+        return self.counted.get(leg, LegStatistics())
 
     def _known(self, member: Member) -> bool:
         return member in self.rows or member in self.sources or member in self.sinks

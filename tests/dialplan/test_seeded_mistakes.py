@@ -1,5 +1,6 @@
 """The office of the guide is sound; ten mistakes sown in it are each found, with a place and what to do."""
 
+import wave
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,13 +122,14 @@ ELSEWHERE = {
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A directory with the configuration of the guide and its sounds."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("pbx.config.settings._UNAVAILABLE", frozenset(), raising=False)
     monkeypatch.setenv("ALICE_PASSWORD", "a secret")
     monkeypatch.setenv("BOB_PASSWORD", "another one")
     (tmp_path / "pbx.yaml").write_text(CONFIGURATION.replace("dialplan.yaml", "office.yaml"))
     (tmp_path / "sounds").mkdir()
     for name in SOUNDS:
-        (tmp_path / "sounds" / f"{name}.wav").touch()
+        with wave.open(str(tmp_path / "sounds" / f"{name}.wav"), "wb") as sound:
+            sound.setparams((1, 2, 8000, 0, "NONE", ""))
+            sound.writeframes(bytes(320))
     return tmp_path
 
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from pbx.net import endpoint, tcp
+from pbx.service.overload import LATE_S
 from pbx.service.reports import BOUNDS
-from pbx.service.switch import LATE_S
 from pbx.sip import limits
 
 ROWS = {

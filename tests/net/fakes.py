@@ -180,13 +180,13 @@ class FakeCore:
         self.failed: list[Flow] = []
         self.closed: list[Flow] = []
         self.woken: list[float] = []
-        self.late: list[float] = []
+        self.late: list[float | None] = []
         self.handled: list[float] = []
         self.due: float | None = None
         self.answer: Callable[[bytes, Flow], Sequence[Transmit]] = lambda _data, _flow: ()
         self.on_failure: Callable[[Flow], Sequence[Transmit]] = lambda _flow: ()
 
-    def receive(self, data: bytes, flow: Flow, now: float, late_s: float = 0.0) -> Sequence[Transmit]:
+    def receive(self, data: bytes, flow: Flow, now: float, late_s: float | None = None) -> Sequence[Transmit]:
         self.received.append((data, flow))
         self.late.append(late_s)
         return self.answer(data, flow)

@@ -12,6 +12,7 @@ from pbx.call.call import Call
 from pbx.call.causes import PASS
 from pbx.call.outputs import DigitPressed, Ending, Summoned
 from pbx.call.plan import Connect, Manner, Plan
+from pbx.call.quality_events import QualityLimits
 from pbx.call.record import CallRecord
 from pbx.call.settings import DEFAULT_FORMATS, CallSettings
 from pbx.dialplan.call import Call as RoutedCall
@@ -115,6 +116,7 @@ class House:
         ports: int = 1000,
         max_transactions: int = 10_000,
         tcp: bool = False,
+        rtp_timeout_s: float = 0.0,
     ) -> None:
         self.now = 1000.0
         self.sent: list[Transmit] = []
@@ -149,7 +151,14 @@ class House:
             network=network,
             own=own,
             media=self.media,
-            settings=CallSettings(timers, DIALOG_ALLOW, PRODUCT, PASS, DEFAULT_FORMATS),
+            settings=CallSettings(
+                timers,
+                DIALOG_ALLOW,
+                PRODUCT,
+                PASS,
+                DEFAULT_FORMATS,
+                quality=QualityLimits(rtp_timeout_s=rtp_timeout_s),
+            ),
             ids=ids,
             observer=Counting(self.metrics),
             wall_clock=lambda: datetime(2026, 11, 23, 10, 0, tzinfo=UTC),
@@ -310,6 +319,7 @@ class House:
             "gains": len(self.media.gains),
             "rooms": len(self.switch.shared.rooms.open),
             "listeners": len(self.switch.shared.listeners.sources) + len(self.switch.shared.listeners.legs),
+            "watched legs": len(self.switch.quality),
             "verdicts": len(self.router._verdicts) + len(self.router._decided),
         }
         assert left == dict.fromkeys(left, 0)

@@ -8,8 +8,8 @@ from typing import Final
 
 import numpy as np
 
+from pbx.media.compiling import compiled
 from pbx.media.layout import Array
-from pbx.media.libc import compiled
 
 GENERATOR: Final = 0
 STRENGTH: Final = 1

@@ -7,8 +7,8 @@ is delayed. State is an int32 array of `CONCEALMENT_STATE`, made ready by `conce
 
 from typing import Final
 
+from pbx.media.compiling import compiled
 from pbx.media.layout import Array
-from pbx.media.libc import compiled
 
 # In samples at 8 kHz; at 16 kHz there are twice as many.
 PITCH_LOW: Final = 40

@@ -1,8 +1,8 @@
 """G.711 both ways, by table (ITU-T G.711, exact to G.191)."""
 
 from pbx.media.companding import ALAW_TO_LINEAR, LINEAR_TO_ALAW, LINEAR_TO_ULAW, ULAW_TO_LINEAR
+from pbx.media.compiling import compiled
 from pbx.media.layout import Array
-from pbx.media.libc import compiled
 
 __all__ = [
     "ALAW_TO_LINEAR",

@@ -9,8 +9,8 @@ from typing import Final
 
 import numpy as np
 
+from pbx.media.compiling import compiled
 from pbx.media.layout import Array
-from pbx.media.libc import compiled
 
 # One band: what its predictor and its quantizer remember (§3.6, §3.5).
 SIGNAL_ESTIMATE: Final = 0

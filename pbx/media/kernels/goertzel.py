@@ -12,8 +12,8 @@ from typing import Final
 
 import numpy as np
 
+from pbx.media.compiling import compiled
 from pbx.media.layout import Array
-from pbx.media.libc import compiled
 
 RATE: Final = 8000
 BLOCK: Final = 105

@@ -4,8 +4,8 @@ from typing import Final
 
 import numpy as np
 
+from pbx.media.compiling import compiled
 from pbx.media.layout import Array
-from pbx.media.libc import compiled
 
 QUIETEST: Final = 127
 # The least mean square that is nearer to each level than to the next quieter one.

@@ -9,8 +9,8 @@ from typing import Final
 
 import numpy as np
 
+from pbx.media.compiling import compiled
 from pbx.media.layout import Array
-from pbx.media.libc import compiled
 
 TAPS: Final = 24
 MIDDLE: Final = 11
