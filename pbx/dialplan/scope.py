@@ -177,13 +177,6 @@ class Scope:
         if known is not None and name not in known:
             self.problem(f"there is no {kind} {shown(name)}", *location, suggestion=nearest(name, known))
 
-    def check_music(self, name: str, *location: str | int) -> None:
-        """Report when it is known which music there is, and `name` is none."""
-        known = self.build.known.music
-        if known is not None and name not in known:
-            message = f"there is no music {shown(name)}"
-            self.problem(message, *location, suggestion=nearest(name, known))
-
     def queue(self, name: str, *location: str | int) -> "QueuePlan | None":
         """The queue `name`, or None after reporting that there is none."""
         return self._named("queue", self.build.queues, name, location)
