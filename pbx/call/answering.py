@@ -253,7 +253,10 @@ def _begin(call: "Call", now: float) -> None:
 
 
 def _sound(call: "Call", sounds: Sequence[Sound], *, loops: bool, start: int = 0) -> bool:
-    """Let the caller, alone, hear sounds; False when there are none or it could not decode them."""
+    """Let the caller, alone, hear sounds; False when there are none, or it cannot hear any.
+
+    It could not decode them, or as many play as can: then the call goes on in silence.
+    """
     audio = call.caller.audio
     row = audio.row
     if row is None or not audio.can_mix:
@@ -266,7 +269,11 @@ def _sound(call: "Call", sounds: Sequence[Sound], *, loops: bool, start: int = 0
         stage.seat(row)
     if not sounds:
         return False
-    call.shared.listeners.sources[stage.play(sounds, loops=loops, start=start)] = call
+    try:
+        source = stage.play(sounds, loops=loops, start=start)
+    except ResourcesExhausted:
+        return False
+    call.shared.listeners.sources[source] = call
     return True
 
 
