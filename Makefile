@@ -69,8 +69,9 @@ sipp: setup-dev apt  ## the SIPp suite, with what people hear
 smoke: setup-dev apt  ## the benchmarks, just long enough to see that they work
 	$(BIN)/pbx bench --smoke
 
-soak: setup-dev  ## long random tests: 10,000 storms over the queues
+soak: setup-dev  ## long random tests: 10,000 storms over the queues, a million hostile datagrams
 	PBX_STORMS=10000 $(BIN)/pytest -q tests/queues/test_storm.py
+	PBX_FUZZED_PACKETS=1000000 $(BIN)/pytest -q tests/media/test_hostile.py
 
 format: setup-dev  ## format, and mend what ruff can mend
 	$(BIN)/ruff format .

@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import Field
 
-from pbx.documents import Count, Duration, Flag, Fraction, Shape, Text, duration, load, loads, validate
+from pbx.documents import Count, Duration, Flag, Fraction, Shape, Text, duration, load, loads, size, validate
 from pbx.documents.reader import MAX_BYTES, MAX_DEPTH, MAX_VALUES
 from pbx.errors import DocumentError, OperatorError, Problem
 
@@ -288,3 +288,14 @@ def test_problems_have_place_and_suggestion(text: str, problem: str) -> None:
 )
 def test_durations(text: str, seconds: float) -> None:
     assert duration(text) == seconds
+
+
+@pytest.mark.parametrize(("text", "octets"), [("64KiB", 65536), ("1GiB", 1 << 30), ("0MiB", 0)])
+def test_sizes(text: str, octets: int) -> None:
+    assert size(text) == octets
+
+
+@pytest.mark.parametrize("text", ["", "1", 1, "1GB", "-1KiB", "1.5GiB", "1gib", None])
+def test_no_sizes(text: object) -> None:
+    with pytest.raises(ValueError, match="expected a size such as 64KiB, 500MiB or 1GiB"):
+        size(text)

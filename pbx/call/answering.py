@@ -253,10 +253,7 @@ def _begin(call: "Call", now: float) -> None:
 
 
 def _sound(call: "Call", sounds: Sequence[Sound], *, loops: bool, start: int = 0) -> bool:
-    """Let the caller, alone, hear sounds; False when there are none, or it cannot hear any.
-
-    It could not decode them, or as many play as can: then the call goes on in silence.
-    """
+    """Let the caller, alone, hear sounds; False when there are none, or it cannot be: the call goes on."""
     audio = call.caller.audio
     row = audio.row
     if row is None or not audio.can_mix:
@@ -264,14 +261,15 @@ def _sound(call: "Call", sounds: Sequence[Sound], *, loops: bool, start: int = 0
     stage = call.stage
     if stage is None:
         stage = call.stage = Stage(call.media)
-    if stage.rows != (row,):
-        audio.connect(None)
-        stage.seat(row)
-    if not sounds:
-        return False
     try:
+        if stage.rows != (row,):
+            audio.connect(None)
+            stage.seat(row)
+        if not sounds:
+            return False
         source = stage.play(sounds, loops=loops, start=start)
-    except ResourcesExhausted:
+    except ResourcesExhausted as bound:
+        call.shared.ran_out(bound)
         return False
     call.shared.listeners.sources[source] = call
     return True

@@ -33,7 +33,7 @@ from pbx.call.settings import Shared
 from pbx.call.stage import Stage
 from pbx.call.summoning import Summoning
 from pbx.call.table import TABLE, Action, Input, State
-from pbx.errors import PeerError
+from pbx.errors import PeerError, ResourcesExhausted
 from pbx.media.values import SourceId
 from pbx.sdp.description import Description, parse
 from pbx.sip import session_events as events
@@ -156,7 +156,10 @@ class Call:
     def take_part(self, number: int, manner: Manner, now: float) -> list[CallOutput]:
         """Let whoever joined by this summons take part in another manner."""
         if self.summoning is not None:
-            self.summoning.take_part(self, number, manner, now)
+            try:
+                self.summoning.take_part(self, number, manner, now)
+            except ResourcesExhausted as bound:
+                ending.run_out(self, bound, now)
         return self._taken()
 
     def record_as(self, recording: Recording | None) -> None:
@@ -297,7 +300,10 @@ class Call:
         if after == "ending" and self.summoning is not None and self.state != "ending":
             self.out.append(Ending(self))
         self.state = after
-        ACTIONS[action](self, leg, detail, now)
+        try:
+            ACTIONS[action](self, leg, detail, now)
+        except ResourcesExhausted as bound:
+            ending.run_out(self, bound, now)
 
     def _close(self, leg: Leg) -> None:
         self.legs.remove(leg)

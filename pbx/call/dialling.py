@@ -147,6 +147,9 @@ def _early_answer(call: "Call", leg: Leg, body: bytes) -> bytes | None:
         return talking.introduce(call, leg)
     except PeerError:
         return None  # its early media is not heard; the final answer may be better
+    except ResourcesExhausted as bound:
+        call.shared.ran_out(bound)
+        return None
 
 
 def connect(call: "Call", leg: Leg, detail: object, now: float) -> None:

@@ -22,7 +22,16 @@ def refuse_caller(call: "Call", leg: Leg, detail: object, now: float) -> None:
 def refuse_exhausted(call: "Call", leg: Leg, detail: object, now: float) -> None:
     """There are no media ports for what was decided."""
     assert isinstance(detail, ResourcesExhausted)
+    call.shared.ran_out(detail)
     refuse(call, 503, (("Retry-After", str(detail.retry_after)),), now, cause="resources")
+
+
+def run_out(call: "Call", bound: ResourcesExhausted, now: float) -> None:
+    """What had been begun cannot be done for want of something in the media plane: the call ends."""
+    call.shared.ran_out(bound)
+    if call.state not in {"ending", "ended"}:
+        refuse(call, 503, (("Retry-After", str(bound.retry_after)),), now, cause="resources")
+        call.happen("hang-up", call.caller, None, now)
 
 
 def refuse(

@@ -172,7 +172,7 @@ def told(alarm: Alarm) -> tuple[AlarmKind, Direction | Literal["both"], float | 
             assert_never(alarm)
 
 
-_WORDS: Final[dict[AlarmKind, str]] = {
+_WORDS: Final[dict[str, str]] = {
     "quality-alert": "quality is low: MOS {value:.2f}",
     "quality-recovered": "quality is good enough again: MOS {value:.2f}",
     "one-way-audio": "audio flows one way only, for {value:.0f} s",
@@ -180,15 +180,21 @@ _WORDS: Final[dict[AlarmKind, str]] = {
     "clipping": "the voice is distorted: {value:.1%} of it at full scale",
     "rtp-timeout": "neither RTP nor RTCP came for {value:.0f} s",
     "flows-again": "audio flows again",
+    "recording-paused": "the recording was paused",
+    "recording-resumed": "the recording went on",
+    "recording-disk-full": "the recording ended, because the disk is full",
+    "recording-disk-failed": "the recording ended, because the disk failed",
+    "recording-too-large": "the recording ended, because it has the size that recordings may have",
 }
 _SIDES: Final = {"in": "what we hear", "out": "what they hear", "both": "both directions"}
 
 
-def in_words(kind: str, direction: str, value: float | None) -> str:
+def alarm_words(kind: str, direction: str, value: float | None) -> str:
     """The same for a person to read; a kind that is not known stands for itself."""
-    words = _WORDS.get(kind, kind)  # type: ignore[call-overload]  # what a store has may be of another version
     side = _SIDES.get(direction)
-    text = str(words).format(value=0.0 if value is None else value)
+    words = _WORDS.get(kind)
+    # What a store has may be of another version, and is not to be read as a pattern.
+    text = kind if words is None else words.format(value=0.0 if value is None else value)
     return text if side is None else f"{side}: {text}"
 
 

@@ -38,7 +38,7 @@ class Note:
     """Something that happened to a leg (by its label, empty: to the call) and is worth remembering.
 
     `kind` is an AlarmKind or a word of the service's own, `direction` is `in`, `out`, `both` or empty,
-    `value` is what was measured; pbx.call.quality_events.in_words says what it is.
+    `value` is what was measured; pbx.call.quality_events.alarm_words says what it is.
     """
 
     at: float

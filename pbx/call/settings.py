@@ -1,5 +1,6 @@
 """What all calls of a service share."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -10,6 +11,7 @@ from pbx.call.media import Media
 from pbx.call.quality_events import QualityLimits
 from pbx.call.recording import Recorder
 from pbx.call.rooms import Rooms
+from pbx.errors import ResourcesExhausted
 from pbx.ids import Ids
 from pbx.media.values import Sound
 from pbx.sdp.crypto import SrtpPolicy
@@ -48,7 +50,7 @@ class CallSettings:
 class Shared:
     """Who and what a call works with, the same for every call of a service."""
 
-    __slots__ = ("ids", "listeners", "media", "recorder", "rooms", "settings")
+    __slots__ = ("ids", "listeners", "media", "reached", "recorder", "rooms", "settings")
 
     def __init__(self, settings: CallSettings, media: Media, ids: Ids, recorder: Recorder) -> None:
         self.settings = settings
@@ -57,3 +59,9 @@ class Shared:
         self.recorder = recorder
         self.rooms = Rooms(media)
         self.listeners = Listeners()
+        # How often the media plane had nothing left, by its name in docs/bounds.md.
+        self.reached: Counter[str] = Counter()
+
+    def ran_out(self, bound: ResourcesExhausted) -> None:
+        """Something of the media plane is used up; what follows is the call's affair."""
+        self.reached[f"media-{bound.resource.removeprefix('media ')}"] += 1

@@ -4,11 +4,16 @@ from collections.abc import Sequence
 from typing import Literal
 
 from pbx.call.media import Media
+from pbx.errors import ResourcesExhausted
 from pbx.media.values import BridgeId, LegId, Member, SinkId, Sound, SourceId
 
 
 class Stage:
     """The legs of a call, a source that they hear and a sink that hears them.
+
+    `seat`, `play` and `listen` raise ResourcesExhausted when the media plane has nothing left for them. After
+    the last two everything is as it was, but for what was playing before; after the first nobody may hear
+    anybody.
 
     Two legs with neither hear each other by `Media.bridge`, which relays when it can; anything else is a
     bridge of its own. `source` is what is playing, `sink` what listens, `deaf` the leg that hears nobody and
@@ -47,10 +52,16 @@ class Stage:
         They begin with sample `start`.
         """
         self._forget_source()
-        self.source = self._media.play(sounds, loops=loops, start=start)
-        self.deaf = deaf
-        self._settle()
-        return self.source
+        try:
+            source = self.source = self._media.play(sounds, loops=loops, start=start)
+            self.deaf = deaf
+            self._settle()
+        except ResourcesExhausted:
+            self._forget_source()
+            if self._bridge is not None:
+                self._settle()
+            raise
+        return source
 
     def silence(self) -> None:
         """What is playing ends."""
@@ -62,9 +73,14 @@ class Stage:
         self, kind: Literal["one", "mix", "stereo"], left: LegId | None, right: LegId | None
     ) -> SinkId:
         """Open a sink that hears everything that is said here."""
-        self.sink = self._media.open_sink(kind=kind, left=left, right=right)
-        self._settle()
-        return self.sink
+        sink = self.sink = self._media.open_sink(kind=kind, left=left, right=right)
+        try:
+            self._settle()
+        except ResourcesExhausted:
+            self.sink = None
+            self._media.close_sink(sink)
+            raise
+        return sink
 
     def unlisten(self) -> None:
         """The sink, which its owner has closed, is gone."""
@@ -94,8 +110,7 @@ class Stage:
         if not self.rows:
             self._close_bridge()
             return
-        if self.source is None and self.sink is None and len(self.rows) == 2:
-            self._media.bridge(*self.rows)
+        if self.source is None and self.sink is None and len(self.rows) == 2 and self._relay(*self.rows):
             self._close_bridge()
             return
         if self._bridge is None:
@@ -106,6 +121,16 @@ class Stage:
                 self._media.join(self._bridge, member)
         self._hush(0.0)
         self._keep_apart(0.0)
+
+    def _relay(self, one: LegId, other: LegId) -> bool:
+        """Let the two hear each other without mixing; where there is no room for that, they stay mixed."""
+        try:
+            self._media.bridge(one, other)
+        except ResourcesExhausted:
+            if self._bridge is None:
+                raise
+            return False
+        return True
 
     def _keep_apart(self, value: float | None) -> None:
         if self._bridge is not None:

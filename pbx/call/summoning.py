@@ -113,13 +113,25 @@ class Summoning:
         if rung.plan.manner is not None:
             call.out.append(LegAnswered(leg))
             self.take_part(call, rung.plan.number, rung.plan.manner, now)
-        elif rung.plan.whisper and row is not None and leg.audio.can_mix:
-            leg.audio.connect(None)
-            rung.stage = Stage(call.media)
-            rung.stage.seat(row)
-            call.shared.listeners.sources[rung.stage.play(rung.plan.whisper, loops=False)] = call
-        else:
+        elif row is None or not leg.audio.can_mix or not self._whisper(call, rung, leg, row):
             call.out.append(Summoned(call, rung.plan.number, "ready"))
+
+    def _whisper(self, call: "Call", rung: _Rung, leg: Leg, row: LegId) -> bool:
+        """Let whoever answered hear what is whispered; False when there is nothing, or no room for it."""
+        if not rung.plan.whisper:
+            return False
+        leg.audio.connect(None)
+        stage = Stage(call.media)
+        try:
+            stage.seat(row)
+            source = stage.play(rung.plan.whisper, loops=False)
+        except ResourcesExhausted as bound:
+            call.shared.ran_out(bound)
+            stage.clear()
+            return False
+        rung.stage = stage
+        call.shared.listeners.sources[source] = call
+        return True
 
     def sound_ended(self, call: "Call", source: SourceId) -> None:
         """What was whispered is over."""
@@ -178,7 +190,14 @@ class Summoning:
                 talking.record(call)
             return
         leg.audio.connect(None)
-        stage.seat(caller, callee, joined, apart=_apart(manner, caller, callee, joined))
+        try:
+            stage.seat(caller, callee, joined, apart=_apart(manner, caller, callee, joined))
+        except ResourcesExhausted as bound:
+            # The two go on without whoever would have joined.
+            call.shared.ran_out(bound)
+            self._over(call, rung, 503)
+            self._leave(call, rung)
+            self._release(call, rung, now)
 
     def quiet(self, listeners: Listeners) -> None:
         """Nobody hears anything any more; the legs are their owner's to end."""

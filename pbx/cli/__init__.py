@@ -47,6 +47,7 @@ VERBS: Mapping[str, Verb] = {
     "queues": Verb(
         "pbx.cli.queues:queues", "Show who waits and who serves; agents, supervisors, simulation."
     ),
+    "record": Verb("pbx.cli.record:record", "Pause the recording of a call, and go on with it."),
     "sipp": Verb("pbx.cli.sipp:sipp", "Run the SIPp suite against a PBX that it starts."),
     "bench": Verb("pbx.cli.bench:bench", "Measure calls and packets on this machine."),
 }

@@ -29,7 +29,19 @@ from pbx.config.values import (
 )
 from pbx.dialplan.plugins import load_plugins
 from pbx.dialplan.scope import KnownNames
-from pbx.documents import Count, Document, Duration, Flag, Shape, ShapeError, Text, Whole, load, validate
+from pbx.documents import (
+    Count,
+    Document,
+    Duration,
+    Flag,
+    Shape,
+    ShapeError,
+    Size,
+    Text,
+    Whole,
+    load,
+    validate,
+)
 from pbx.errors import DocumentError, Place, Problem
 
 if TYPE_CHECKING:
@@ -236,6 +248,25 @@ class Limits(Shape):
     calls: Count = Field(2000, description="Calls at once; beyond, 503 with Retry-After.")
 
 
+# A WAV file counts in 32 bits.
+_LARGEST_RECORDING_MIB = 4095
+
+
+def _of_a_file(octets: int) -> int:
+    if not 1 << 10 <= octets <= _LARGEST_RECORDING_MIB << 20:
+        raise ShapeError(f"expected a size from 1KiB to {_LARGEST_RECORDING_MIB}MiB")
+    return octets
+
+
+class Recordings(Shape):
+    """Recordings of calls."""
+
+    max_size: Annotated[Size, AfterValidator(_of_a_file)] = Field(
+        1 << 30,
+        description="The largest file: a recording that reaches it ends, and the call goes on.",
+    )
+
+
 class Records(Shape):
     """How long the records of finished calls are kept."""
 
@@ -296,6 +327,7 @@ class Settings(Shape):
     )
     policy: Policy = Field(default_factory=Policy, description="What of one leg the other may see.")
     limits: Limits = Field(default_factory=Limits, description="Bounds of the whole service.")
+    recordings: Recordings = Field(default_factory=Recordings, description="Recordings of calls.")
     records: Records = Field(default_factory=Records, description="How long finished calls are kept.")
     watch: Flag = Field(False, description="Reload the dialplan as soon as one of its files changes.")
     drain: Duration = Field(10.0, description="How long calls may go on after SIGTERM.")

@@ -59,16 +59,11 @@ def pass_on(
 
 
 @compiled
-def take_packet(tables: Tables, mix: Mix, row: int) -> None:
-    """What epoll said of a leg's RTP socket: one datagram, or an error to clear."""
+def take_datagram(tables: Tables, mix: Mix, row: int, length: int, known: bool, now: int) -> None:
+    """The datagram in `Tables.packet`, from a source that is known or else stands in `Tables.sender`."""
     leg = tables.legs[row]
-    known = leg.settled != 0
-    length = receive_datagram(tables, leg, leg.rtp_descriptor, known)
-    if length < 0:
-        return
     control = tables.control
     control[PACKETS] += 1
-    now = monotonic(tables.words)
     if leg.state == CLOSING:
         leg.heard_at = now
         control[DISCARDED] += 1
@@ -84,3 +79,13 @@ def take_packet(tables: Tables, mix: Mix, row: int) -> None:
         connect_to_source(tables, row, now)
     if start != NOTHING:
         pass_on(tables, mix, row, start, size, extended, order, now)
+
+
+@compiled
+def take_packet(tables: Tables, mix: Mix, row: int) -> None:
+    """What epoll said of a leg's RTP socket: one datagram, or an error to clear."""
+    leg = tables.legs[row]
+    known = leg.settled != 0
+    length = receive_datagram(tables, leg, leg.rtp_descriptor, known)
+    if length >= 0:
+        take_datagram(tables, mix, row, length, known, monotonic(tables.words))

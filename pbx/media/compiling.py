@@ -41,7 +41,7 @@ class _NoEnvironments:
         """Nowhere to put it."""
 
 
-class _PartLibrary(JITCodeLibrary):  # type: ignore[misc]  # numba has no types
+class _PartLibrary(JITCodeLibrary):
     """The code of a part, translated and no more; whole libraries take it in."""
 
     @property
@@ -69,7 +69,7 @@ class _PartLibrary(JITCodeLibrary):  # type: ignore[misc]  # numba has no types
         return list(found)
 
 
-class _WholeLibrary(JITCodeLibrary):  # type: ignore[misc]  # numba has no types
+class _WholeLibrary(JITCodeLibrary):
     """The code of what is called from Python, with all its parts."""
 
     def add_linking_library(self, library: Any) -> None:
@@ -87,21 +87,21 @@ def _with_called(library: Any) -> list[Any]:
     return library.with_called() if isinstance(library, _PartLibrary) else [library]
 
 
-class _Flags(compiler.Flags):  # type: ignore[misc]  # numba has no types
+class _Flags(compiler.Flags):
     """Settings that stay as they are: numba hashes all of them for each operator that it looks up."""
 
     __slots__ = ("_hash",)
 
     def __hash__(self) -> int:
         if not hasattr(self, "_hash"):
-            self._hash = super().__hash__()
+            self._hash = int(super().__hash__())
         return self._hash
 
     def __eq__(self, other: object) -> bool:
         return self is other or (hash(self) == hash(other) and bool(super().__eq__(other)))
 
 
-class _Compiler(compiler.Compiler):  # type: ignore[misc]  # numba has no types
+class _Compiler(compiler.Compiler):
     """numba's own steps, into a library of one of the kinds above."""
 
     library: type
@@ -124,7 +124,7 @@ class _WholeCompiler(_Compiler):
     library = _WholeLibrary
 
 
-class _Whole(CPUDispatcher):  # type: ignore[misc]  # numba has no types
+class _Whole(CPUDispatcher):
     """What Python calls. To other compiled code it is its part."""
 
     def __init__(self, function: Any) -> None:

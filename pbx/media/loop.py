@@ -253,4 +253,5 @@ def run(tables: Tables, mix: Mix) -> int:
 
 def ready(tables: Tables, mix: Mix) -> None:
     """Compile the loop for these tables, or load it from the cache."""
-    cast("Any", run).compile((numba.typeof(tables), numba.typeof(mix)))
+    kind_of: Any = numba.typeof
+    cast("Any", run).compile((kind_of(tables), kind_of(mix)))

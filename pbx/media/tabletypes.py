@@ -25,7 +25,7 @@ from pbx.media.mixtables import Mix
 _numba: Final = cast("Any", types)
 
 
-class TablesType(_numba.Type):  # type: ignore[misc]  # numba has no types
+class TablesType(_numba.Type):  # type: ignore[misc, name-defined]  # numba makes its types at run time
     """A named tuple of arrays, by pointer."""
 
     def __init__(self, fields: Any) -> None:
@@ -41,16 +41,16 @@ def _typeof(value: Any, context: Any) -> TablesType:
 
 
 @register_model(TablesType)
-class _TablesModel(PrimitiveModel):  # type: ignore[misc]  # numba has no types
+class _TablesModel(PrimitiveModel):
     def __init__(self, models: Any, kind: Any) -> None:
         super().__init__(models, kind, models[kind.fields].get_value_type().as_pointer())
 
 
 @infer_getattr
-class _Fields(AttributeTemplate):  # type: ignore[misc]  # numba has no types
+class _Fields(AttributeTemplate):
     key = TablesType
 
-    def generic_resolve(self, kind: Any, name: str) -> Any:
+    def generic_resolve(self, kind: Any, name: str) -> Any:  # type: ignore[override]  # None is left to it
         """The type of a field."""
         fields = kind.fields.fields
         return kind.fields.types[fields.index(name)] if name in fields else None

@@ -19,7 +19,7 @@ from pbx.call.quality_events import (
     QualityRecovered,
     QualitySample,
     RtpTimeout,
-    in_words,
+    alarm_words,
     told,
 )
 from pbx.call.quality_watch import QualityWatch
@@ -116,6 +116,6 @@ class QualityRounds:
                 "call %s, leg %r: %s",
                 call.record.id,
                 leg.label,
-                in_words(kind, direction, value),
+                alarm_words(kind, direction, value),
             )
             call.record.note(Note(alarm.at, leg.label, kind, direction, value))

@@ -14,9 +14,6 @@ from pbx.metrics.metrics import Metrics
 
 log = logging.getLogger("pbx")
 
-# 1 GiB: nine hours of both sides as PCM.
-MAX_OCTETS = 1 << 30
-
 
 class Recordings:
     """Implements pbx.call.recording.Recorder.
@@ -30,9 +27,9 @@ class Recordings:
         media: Media,
         directory: Path,
         in_reactor: Callable[[Callable[[], None]], object],
-        stopped: Callable[[str, RecordingStopped], None] | None = None,
+        stopped: Callable[[str, RecordingStopped], None],
         *,
-        max_octets: int = MAX_OCTETS,
+        max_octets: int,
     ) -> None:
         self._media = media
         self._directory = directory
@@ -125,8 +122,7 @@ class Recordings:
             stopped.cause,
             stopped.message,
         )
-        if self._stopped is not None:
-            self._stopped(call_id, stopped)
+        self._stopped(call_id, stopped)
 
     def _counts(self) -> Mapping[str, int]:
         counts = self._recorder.counts

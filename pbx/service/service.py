@@ -18,6 +18,7 @@ from pbx.api.app import create_app
 from pbx.api.dialplans import add_dialplans
 from pbx.api.models import ListenerReport
 from pbx.api.queues import add_queues
+from pbx.api.recordings import add_recordings
 from pbx.api.server import HttpServer
 from pbx.call.causes import POLICIES
 from pbx.call.quality_events import QualityLimits
@@ -29,6 +30,7 @@ from pbx.dialplan.plugins import Plugins
 from pbx.errors import OperatorError
 from pbx.ids import Ids
 from pbx.media.plane import MediaPlane
+from pbx.media.recorder import RecordingStopped
 from pbx.media.values import DigitHeard, MediaSilent, MediaStopped, Sound, SourceEnded, SourceProven
 from pbx.metrics.metrics import Metrics
 from pbx.net.addresses import Routes
@@ -47,6 +49,7 @@ from pbx.service.ledger import CallBook
 from pbx.service.network import OwnAddress
 from pbx.service.plugins import PluginLife
 from pbx.service.queues import CallCentre
+from pbx.service.recording_control import CallRecordings
 from pbx.service.recordings import Recordings
 from pbx.service.reports import VERSION, Reports
 from pbx.service.router import Router
@@ -147,7 +150,13 @@ class Service:
             relay=settings.media.relay,
             progress=progress,
         )
-        self.recordings = Recordings(self.media, settings.directories.recordings, reactor.callFromThread)
+        self.recordings = Recordings(
+            self.media,
+            settings.directories.recordings,
+            reactor.callFromThread,
+            self._recording_stopped,
+            max_octets=settings.recordings.max_size,
+        )
         self.recordings.observe(self.metrics)
         limits = settings.registrar
         self.registrar = Registrar(
@@ -209,6 +218,7 @@ class Service:
             wall_clock=clock.wall,
             max_calls=settings.limits.calls,
         )
+        self._call_recordings = CallRecordings(self.recordings, self.switch.calls, clock.now)
         destinations = Destinations(
             settings.domain, users, trunks, self.registrar, self.endpoint, own, settings.ring
         )
@@ -304,6 +314,7 @@ class Service:
         add_dialplans(full, self.dialplans, self.dialplans)
         add_queues(page, self.queues)
         add_queues(full, self.queues, self.queues)
+        add_recordings(full, self._call_recordings)
         servers = [HttpServer(full, path=control)]
         servers += [
             HttpServer(page, host=listener.host, port=listener.port)
@@ -435,6 +446,10 @@ class Service:
                     self.metrics.registration(type(event).__name__.removeprefix("Binding").lower())
         if self._journal is not None:
             self._journal.record(events, now, self._clock.wall().timestamp())
+
+    def _recording_stopped(self, call_id: str, stopped: RecordingStopped) -> None:
+        """A recording ended before its call."""
+        self._call_recordings.stopped(call_id, stopped)
 
     def _media_happened(self) -> None:
         for event in self.media.events():

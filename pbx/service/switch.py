@@ -231,6 +231,7 @@ class Switch:
         counters = self.layer.counters
         return {
             **self._reached,
+            **self.shared.reached,
             "transactions": counters.over_bound + counters.refused_sends,
             "lateness": counters.shed,
         }

@@ -105,6 +105,25 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) WITHOUT ROWID
         """,
     ),
+    (
+        "ALTER TABLE call_leg ADD COLUMN worst_mos REAL",
+        "ALTER TABLE call_leg ADD COLUMN peer_worst_mos REAL",
+        "ALTER TABLE call_leg ADD COLUMN burst_ratio REAL",
+        "ALTER TABLE call_leg ADD COLUMN one_way_seconds REAL",
+        "ALTER TABLE call_leg ADD COLUMN dead_air_seconds REAL",
+        """
+        CREATE TABLE call_note (
+            call INTEGER NOT NULL,
+            position INTEGER NOT NULL,
+            noted_epoch REAL NOT NULL,
+            label TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            direction TEXT NOT NULL,
+            value REAL,
+            PRIMARY KEY (call, position)
+        ) WITHOUT ROWID
+        """,
+    ),
 )
 
 _BUSY_SECONDS = 5.0

@@ -75,6 +75,8 @@ class FakeMedia:
 
     def __init__(self, limit: int = 1000) -> None:
         self.limit = limit
+        self.most_sources = limit
+        self.most_bridges = limit
         self.rows: dict[LegId, Row] = {}
         self.closed: list[LegId] = []
         self.bridges: dict[BridgeId, set[Member]] = {}
@@ -113,9 +115,16 @@ class FakeMedia:
         self.rows[leg].security = security
 
     def bridge(self, a: LegId, b: LegId) -> None:
+        if self.rows[a].peer != b:
+            self._want_bridge()
         self.leave(a)
         self.leave(b)
         self.rows[a].peer, self.rows[b].peer = b, a
+
+    def _want_bridge(self) -> None:
+        pairs = sum(row.peer is not None for row in self.rows.values()) // 2
+        if pairs + len(self.bridges) >= self.most_bridges:
+            raise ResourcesExhausted("bridges", 5)
 
     def unbridge(self, a: LegId) -> None:
         peer, self.rows[a].peer = self.rows[a].peer, None
@@ -127,6 +136,7 @@ class FakeMedia:
         self.rows[leg].echo = True
 
     def open_bridge(self) -> BridgeId:
+        self._want_bridge()
         self._next += 1
         bridge = BridgeId(self._next)
         self.bridges[bridge] = set()
@@ -163,6 +173,8 @@ class FakeMedia:
         self, sounds: Sequence[Sound], *, loops: bool = False, start: int = 0, gain: float = 1.0
     ) -> SourceId:
         assert sounds
+        if len(self.sources) >= self.most_sources:
+            raise ResourcesExhausted("sources", 2)
         self._next += 1
         source = SourceId(self._next, 1)
         self.sources[source] = Source(sounds, loops)
