@@ -371,6 +371,18 @@ class TestAgents:
         assert house.media.heard_by(ALICE) == {BOB}
         over(house, call, bob)
 
+    def test_what_cannot_be_whispered_is_left_out(
+        self, house: House, alice: Phone, bob: Phone, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(*_: object, **__: object) -> None:
+            raise ResourcesExhausted("sources", 2)
+
+        call = calling(alice, "702")
+        monkeypatch.setattr(house.media, "play", full)
+        taken(bob)
+        assert house.media.heard_by(ALICE) == {BOB}
+        over(house, call, bob)
+
     def test_an_agent_who_goes_while_it_is_whispered_leaves_the_caller_waiting(
         self, house: House, alice: Phone, bob: Phone
     ) -> None:
@@ -519,6 +531,21 @@ class TestSupervisors:
         house.supervise("1002", "1003", "listen")
         carol.answer_last(486)
         assert house.media.heard_by(ALICE) == {BOB}
+        over(house, talk, bob)
+
+    def test_two_who_talk_go_on_when_a_third_cannot_be_heard(
+        self, house: House, talk: Dialogue, bob: Phone, carol: Phone, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(*_: object, **__: object) -> None:
+            raise ResourcesExhausted("bridges", 2)
+
+        monkeypatch.setattr(house.media, "open_bridge", full)
+        house.supervise("1002", "1003", "listen")
+        taken(carol)
+        assert carol.methods()[-1] == "BYE"
+        carol.answer_last(200, "BYE")
+        assert house.media.heard_by(ALICE) == {BOB}
+        assert house.media.heard_by(BOB) == {ALICE}
         over(house, talk, bob)
 
     def test_nobody_to_listen_to(self, house: House, alice: Phone, bob: Phone) -> None:
