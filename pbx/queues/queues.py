@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable, Mapping
 
 from pbx.errors import MisuseError, OperatorError
 from pbx.queues.floor import Floor
+from pbx.queues.keeping import take_back, taken
 from pbx.queues.records import Agent, Caller, Line, Seat
 from pbx.queues.settings import AgentSettings, QueueOutcome, QueueSettings
 from pbx.queues.settling import Settling
-from pbx.queues.snapshot import AgentRecord, QueueRecord, Snapshot
+from pbx.queues.snapshot import Snapshot
 from pbx.queues.statistics import Interval, Statistics, Tally
 from pbx.queues.strategies import STRATEGIES, Draw, Strategy
 from pbx.queues.tables import AgentInput
@@ -442,58 +443,18 @@ class Queues:
 
     def snapshot(self) -> Snapshot:
         """Everything that outlives the process."""
-        return self._snapshot(self._floor.agents, self._floor.lines)
+        return taken(self._floor, self._floor.agents, self._floor.lines)
 
     def changes(self) -> Snapshot:
         """What of it has changed since this was last asked; of the intervals only the latest two."""
         floor = self._floor
-        changed = self._snapshot(sorted(floor.changed_agents), sorted(floor.changed_queues), _LATEST)
+        changed = taken(floor, sorted(floor.changed_agents), sorted(floor.changed_queues), _LATEST)
         floor.changed_agents.clear()
         floor.changed_queues.clear()
         return changed
 
-    def _snapshot(
-        self, agents: Iterable[str], queues: Iterable[str], intervals: int | None = None
-    ) -> Snapshot:
-        floor = self._floor
-        return Snapshot(
-            tuple(
-                AgentRecord(
-                    agent.name,
-                    agent.logged_in,
-                    agent.paused,
-                    agent.no_answers,
-                    {queue: seat.answered for queue, seat in agent.seats.items()},
-                )
-                for agent in map(floor.agents.get, agents)
-                if agent is not None
-            ),
-            tuple(
-                QueueRecord(
-                    line.name, line.closed, line.statistics.total.copy(), line.statistics.intervals(intervals)
-                )
-                for line in map(floor.lines.get, queues)
-                if line is not None
-            ),
-        )
-
     def restore(self, kept: Snapshot, now: float) -> None:
         """Go on from what an earlier process knew, before anybody joins. Names that are gone are left out."""
-        floor = self._floor
         out: list[Output] = []
-        for each in kept.agents:
-            agent = floor.agents.get(each.agent)
-            if agent is None:
-                continue
-            agent.no_answers = each.no_answers
-            for queue, seat in agent.seats.items():
-                seat.answered = each.answered.get(queue, 0)
-            agent.answered = sum(seat.answered for seat in agent.seats.values())
-            floor.presence(agent, now, out, logged_in=each.logged_in, paused=each.paused)
-            floor.refresh(agent)
-        for record in kept.queues:
-            line = floor.lines.get(record.queue)
-            if line is not None:
-                line.closed = record.closed
-                line.statistics.restore(record.total, record.intervals)
+        take_back(self._floor, kept, now, out)
         self._settling.settle(now, out)

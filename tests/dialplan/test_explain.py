@@ -238,6 +238,7 @@ def test_json() -> None:
         "decision": {"kind": "hangup", "reason": "rule 1, to 1"},
         "queued": [],
         "then": [],
+        "queued": [],
     }
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from pbx.call.plan import Manner
-from pbx.errors import OperatorError
+from pbx.errors import OperatorError, ResourcesExhausted
 from pbx.sip.message import Request
 from tests.service.house import House
 from tests.service.phone import Dialogue, Phone
@@ -145,6 +145,20 @@ class TestWaiting:
         assert alice.responses()[-1] == 480
         tally = house.desk.queues.statistics("support")
         assert (tally.joined, tally.refused) == (0, {"unavailable": 1})
+
+    def test_who_can_hear_no_music_waits_in_silence(
+        self, house: House, alice: Phone, bob: Phone, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(*_: object, **__: object) -> None:
+            raise ResourcesExhausted("sources", 2)
+
+        monkeypatch.setattr(house.media, "play", full)
+        call = calling(alice, "700")
+        assert house.media.heard_by(ALICE) == set()
+        assert waiting(house, "support") == ["offered"]
+        taken(bob)
+        assert house.media.heard_by(ALICE) == {BOB}
+        over(house, call, bob)
 
     def test_who_hangs_up_leaves_at_once(self, house: House, alice: Phone, bob: Phone) -> None:
         call = calling(alice, "700")
@@ -354,6 +368,18 @@ class TestAgents:
         assert waiting(house, "whispered") == ["connecting"]
         house.sounds_end()
         assert house.media.heard_by(BOB) == {ALICE}
+        assert house.media.heard_by(ALICE) == {BOB}
+        over(house, call, bob)
+
+    def test_what_cannot_be_whispered_is_left_out(
+        self, house: House, alice: Phone, bob: Phone, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(*_: object, **__: object) -> None:
+            raise ResourcesExhausted("sources", 2)
+
+        call = calling(alice, "702")
+        monkeypatch.setattr(house.media, "play", full)
+        taken(bob)
         assert house.media.heard_by(ALICE) == {BOB}
         over(house, call, bob)
 
