@@ -236,7 +236,6 @@ def test_json() -> None:
             }
         ],
         "decision": {"kind": "hangup", "reason": "rule 1, to 1"},
-        "queued": [],
         "then": [],
         "queued": [],
     }
