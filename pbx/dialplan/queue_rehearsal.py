@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
+from pbx.dialplan.calendars import state_now
 from pbx.dialplan.queue_settings import (
+    agent_calendars,
     agent_name,
     agent_settings,
     plugin_strategies,
@@ -57,13 +60,17 @@ def rehearse(
     user: str = "",
     number: str = "",
     priority: int = 0,
+    at: datetime | None = None,
 ) -> QueueRehearsal:
-    """Have a caller wait behind `ahead` others; `agents` by target or user, available if not named."""
-    return _Rehearsal(plan, agents).run(ahead, user, number, priority)
+    """Have a caller wait behind `ahead` others; `agents` by target or user, available if not named.
+
+    With `at`, the calendars of the queue and its agents are asked for what they say of that moment.
+    """
+    return _Rehearsal(plan, agents, at).run(ahead, user, number, priority)
 
 
 class _Rehearsal:
-    def __init__(self, plan: QueuePlan, agents: Mapping[str, AgentMood]) -> None:
+    def __init__(self, plan: QueuePlan, agents: Mapping[str, AgentMood], at: datetime | None) -> None:
         self._name = plan.name
         self._moods = {agent_name(target): mood for target, mood in agents.items()}
         settings = queue_settings(plan)
@@ -73,8 +80,16 @@ class _Rehearsal:
         self._offered: list[tuple[str, float]] = []
         self._answered = ""
         self._outcome: QueueOutcome | None = None
+        breaks = agent_calendars([plan]) if at is not None else {}
         for view in self._queues.agents():
             self._set(view.agent)
+            calendar = breaks.get(view.agent)
+            if at is None or calendar is None or view.agent in self._moods:
+                continue
+            if not state_now(calendar, at).open:
+                self._queues.pause(view.agent, 0.0)
+        if at is not None and plan.hours is not None:
+            self._queues.keep_hours(plan.name, 0.0, open_now=state_now(plan.hours, at).open)
 
     def _set(self, agent: str) -> None:
         queues = self._queues

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from pbx.dialplan.calendars import Calendar
 from pbx.dialplan.queues import AgentShape, QueuePlan
 from pbx.queues import AgentSettings, Member, QueueSettings, Strategy
 
@@ -57,6 +58,15 @@ def queue_settings(plan: QueuePlan) -> QueueSettings:
         direct=shape.direct,
         service_level_s=shape.service_level,
     )
+
+
+def agent_calendars(plans: Iterable[QueuePlan]) -> Mapping[str, Calendar]:
+    """The hours of agents; as for their settings, the first that are said hold in all queues."""
+    found: dict[str, Calendar] = {}
+    for plan in plans:
+        for target, calendar in plan.agent_hours.items():
+            found.setdefault(agent_name(target), calendar)
+    return found
 
 
 def plugin_strategies(plans: Iterable[QueuePlan]) -> Mapping[str, Strategy]:

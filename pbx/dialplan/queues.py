@@ -1,11 +1,13 @@
 """`queues:` in a dialplan: who answers, in which order, what callers hear, and when they stop waiting."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, WithJsonSchema
 
 from pbx.call.causes import QueueOutcome
+from pbx.dialplan.calendars import Calendar
 from pbx.dialplan.decisions import Outcome, Rule
 from pbx.dialplan.handler import Ending
 from pbx.dialplan.one_or_many import OneOrMany
@@ -40,6 +42,7 @@ class AgentShape(Shape):
         False, description="Whether the agent's phone is asked to answer by itself, in all queues."
     )
     logged_in: Flag = Field(True, description="Whether the agent takes calls without having logged in once.")
+    hours: Text = Field("", description="A calendar outside which the agent is on a break, in all queues.")
 
 
 class AnnouncementShape(Shape):
@@ -98,6 +101,7 @@ class QueueShape(Shape):
     direct: Flag = Field(
         False, description="Whether a caller hears the agent's phone ring when one is free at once."
     )
+    hours: Text = Field("", description="A calendar outside which the queue is closed.")
     service_level: Duration = Field(
         20.0, gt=0, le=3600, description="Answered within this long counts as served in time."
     )
@@ -111,7 +115,8 @@ class QueueShape(Shape):
 class QueuePlan:
     """A queue as the dialplan has it; `agents` are targets such as user/1001, in the order of the file.
 
-    `strategy` is that of a plugin, None for those that every pbx has.
+    `strategy` is that of a plugin, None for those that every pbx has. `hours` are those of the queue, and
+    `agent_hours` those of its agents, by target.
     """
 
     name: str
@@ -119,6 +124,8 @@ class QueuePlan:
     shape: QueueShape
     agents: tuple[str, ...]
     strategy: Strategy | None = None
+    hours: Calendar | None = None
+    agent_hours: Mapping[str, Calendar] = field(default_factory=dict)
 
 
 def compile_queues(build: Build, values: Any) -> dict[str, QueuePlan]:
@@ -148,7 +155,15 @@ def compile_queues(build: Build, values: Any) -> dict[str, QueuePlan]:
             scope.check_sound(shape.whisper, "whisper")
         if shape.leave and shape.leave not in _KEYS:
             scope.problem(f"found {shown(shape.leave)}, expected one key of a telephone", "leave")
-        queues[name] = QueuePlan(name, place, shape, agents, _strategy(shape.strategy, scope))
+        queues[name] = QueuePlan(
+            name,
+            place,
+            shape,
+            agents,
+            _strategy(shape.strategy, scope),
+            scope.calendar(shape.hours, "hours") if shape.hours else None,
+            _agent_hours(shape, agents, scope),
+        )
     return queues
 
 
@@ -175,6 +190,16 @@ def overflow(scope: Scope, queue: QueuePlan, why: str, rule: Rule | None = None)
     there = Scope(build, scope.chain, ("queues", queue.name))
     found = compile_endings(queue.shape.on, there, "on", why=why, rule=rule)
     build.overflows.pop()
+    return found
+
+
+def _agent_hours(shape: QueueShape, agents: Sequence[str], scope: Scope) -> Mapping[str, Calendar]:
+    found: dict[str, Calendar] = {}
+    for index, (target, each) in enumerate(zip(agents, shape.agents, strict=True)):
+        if isinstance(each, AgentShape) and each.hours:
+            calendar = scope.calendar(each.hours, "agents", index, "hours")
+            if calendar is not None:
+                found[target] = calendar
     return found
 
 

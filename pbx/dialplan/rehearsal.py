@@ -179,6 +179,7 @@ class Rehearsal:
             user=call.user or "",
             number=call.caller.number,
             priority=decision.priority,
+            at=call.at,
         )
         self.queued.append(found)
         tried(f"queue/{plan.name}")

@@ -325,13 +325,25 @@ class Queues:
         return self._set_closed(queue, now, closed=False)
 
     def _set_closed(self, queue: str, now: float, *, closed: bool) -> list[Output]:
-        out: list[Output] = []
         line = self._line(queue)
-        if line.closed != closed:
-            line.closed = closed
-            self._floor.changed_queues.add(queue)
-            self._floor.empty_if_due(line, now, out)
-            self._settling.settle(now, out)
+        if line.closed == closed:
+            return []
+        line.closed = closed
+        self._floor.changed_queues.add(queue)
+        return self._emptied(line, now)
+
+    def keep_hours(self, queue: str, now: float, *, open_now: bool) -> list[Output]:
+        """The queue's hours began or ended; who closed it by hand is not overruled. Raises OperatorError."""
+        line = self._line(queue)
+        if line.shut != open_now:
+            return []
+        line.shut = not open_now
+        return self._emptied(line, now)
+
+    def _emptied(self, line: Line, now: float) -> list[Output]:
+        out: list[Output] = []
+        self._floor.empty_if_due(line, now, out)
+        self._settling.settle(now, out)
         return out
 
     def drain(self, outcome: QueueOutcome, now: float) -> list[Output]:
@@ -389,8 +401,9 @@ class Queues:
         return self._line(queue).settings
 
     def is_closed(self, queue: str) -> bool:
-        """Whether it was closed. Raises OperatorError."""
-        return self._line(queue).closed
+        """Whether it is closed, by hand or by its hours. Raises OperatorError."""
+        line = self._line(queue)
+        return line.closed or line.shut
 
     def waiting(self, queue: str) -> int:
         """How many callers are not served yet. Raises OperatorError."""

@@ -166,12 +166,12 @@ class Line:
     """One queue: who stands in it (`line`, of whom `waiting` are not offered and `ringing` are), its agents.
 
     `present` of its agents are logged in with a phone to ring, `at_work` of these are not paused.
-    `last_offered` is a position.
+    `last_offered` is a position. It is `closed` by hand, and `shut` outside its hours.
     """
 
     __slots__ = (
         "at_work", "closed", "free", "last_offered", "line", "name", "present", "removed", "ringing", "seats",
-        "settings", "statistics", "strategy", "waiting",
+        "settings", "shut", "statistics", "strategy", "waiting",
     )  # fmt: skip
 
     def __init__(self, settings: QueueSettings, strategy: Strategy, statistics: Statistics) -> None:
@@ -187,6 +187,7 @@ class Line:
         self.present = 0
         self.at_work = 0
         self.closed = False
+        self.shut = False
         self.removed = False
         self.last_offered = -1
 
@@ -194,7 +195,7 @@ class Line:
         """Which outcome the queue's present condition leads to, if it is among `conditions`."""
         if self.removed:
             return "unavailable"
-        if self.closed and "closed" in conditions:
+        if (self.closed or self.shut) and "closed" in conditions:
             return "closed"
         if not self.present:
             return "unavailable" if "no-agents" in conditions else None

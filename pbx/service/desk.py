@@ -8,6 +8,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Protocol, assert_never
 
 from pbx.call import outputs as from_call
@@ -44,6 +45,7 @@ from pbx.queues import (
 from pbx.queues import Output as QueueOutput
 from pbx.registrar.binding import BindingEvent
 from pbx.service.destinations import Addresses, Destinations, Dialled
+from pbx.service.queue_hours import QueueHours
 from pbx.service.switch import OutcomeNeeded, Output, Switch
 
 log = logging.getLogger("pbx")
@@ -111,6 +113,7 @@ class Desk:
         find_sound: FindSound,
         find_music: FindMusic,
         draw: Callable[[int], int],
+        wall: Callable[[], datetime],
     ) -> None:
         self.queues = queues
         self.keep: Keep | None = None
@@ -134,6 +137,7 @@ class Desk:
         self._user_calls: list[tuple[str, str, bool]] = []
         self._moved: set[str] = set()
         self._store_at: float | None = None
+        self._hours = QueueHours(queues, wall, switch.live.switches.get)
         switch.live.on_user = self._on_user
         switch.live.queue = self.facts
 
@@ -150,6 +154,7 @@ class Desk:
         if call.state in {"ending", "ended"}:
             return Wait()
         self._catch_up(now)
+        self._hear(self._hours.look_at(decision.name, now), now)
         name = call.record.id
         outputs = self.queues.join(
             name,
@@ -220,6 +225,7 @@ class Desk:
             strategies = plugin_strategies(plans.values())
             changed = self.queues.configure(settings, now, agents=agents, strategies=strategies)
             self._hear(changed, now)
+            self._hear(self._hours.configure(plans.values(), now), now)
             self._moved.update(each.agent for each in self.queues.agents())
         moved, self._moved = self._moved, set()
         for user in moved:
@@ -247,8 +253,8 @@ class Desk:
         """When something is due: at once, while something is to be carried out."""
         if self.pending:
             return 0.0
-        due = self.queues.next_deadline()
-        return self._store_at if due is None or (self._store_at is not None and self._store_at < due) else due
+        times = (self.queues.next_deadline(), self._store_at, self._hours.next_look)
+        return min((due for due in times if due is not None), default=None)
 
     def handle_timer(self, now: float) -> Sequence[Output | AgentWanted]:
         """Do what is due."""
@@ -256,6 +262,9 @@ class Desk:
         if due is not None and due <= now:
             self._catch_up(now)
             self._hear(self.queues.handle_timer(now), now)
+        if self._hours.next_look is not None and self._hours.next_look <= now:
+            self._catch_up(now)
+            self._hear(self._hours.look(now), now)
         if self._store_at is not None and self._store_at <= now:
             self.store(now)
         return self.tend(now)
@@ -405,6 +414,7 @@ class Desk:
         """Go on from what an earlier process knew, before the first call."""
         self._catch_up(now)
         self.queues.restore(kept, now)
+        self._hear(self._hours.restored(now), now)
 
     def conversation(self, agent: str) -> str:
         """The call of the caller whom an agent serves. Raises OperatorError."""

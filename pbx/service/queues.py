@@ -55,7 +55,9 @@ class CallCentre:
         now = clock.now()
         draw = partial(_draw, ids)
         self._queues = Queues((), draw, aligned_at=now - clock.wall().timestamp() % INTERVAL_S, now=now)
-        self.desk = Desk(self._queues, switch, destinations, resolve, find_sound, find_music, draw)
+        self.desk = Desk(
+            self._queues, switch, destinations, resolve, find_sound, find_music, draw, clock.wall
+        )
         self.conductor: Conductor | None = None
         self._journal: AgentJournal | None = None
 

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,8 @@ from pbx.store.entries import Decided
 from tests.call.media import FakeMedia, FakeRecorder, a_sound
 
 DOMAIN = "pbx.example"
+BEGAN = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
+"""A Monday."""
 OURS = ("192.0.2.1", 5060)
 DIALPLAN = """
 timezone: UTC
@@ -161,7 +163,7 @@ class House:
             ),
             ids=ids,
             observer=Counting(self.metrics),
-            wall_clock=lambda: datetime(2026, 11, 23, 10, 0, tzinfo=UTC),
+            wall_clock=lambda: BEGAN,
             max_calls=max_calls,
             recorder=self.recorder,
         )
@@ -171,6 +173,7 @@ class House:
             DOMAIN, users, trunks, self.registrar, network, own, 30.0
         )
         self.router = Router(generation, destinations, self._resolve, self._sound, self.switch.live)
+        began = self.now
         self.desk = Desk(
             Queues((), lambda _: 0, now=self.now),
             self.switch,
@@ -179,6 +182,7 @@ class House:
             self.named_sound,
             lambda name: [self.named_sound(name)],
             lambda _: 0,
+            lambda: BEGAN + timedelta(seconds=self.now - began),
         )
         self.router.serve_queues(self.desk)
         self.asked: list[Output] = []
