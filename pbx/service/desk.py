@@ -15,6 +15,7 @@ from pbx.call import outputs as from_call
 from pbx.call.call import Call
 from pbx.call.causes import STATUS_OF_OUTCOME, outcome_of
 from pbx.call.plan import Destination, Manner, Summons, Wait
+from pbx.deadlines import Deadlines
 from pbx.dialplan.call import AgentStep
 from pbx.dialplan.call import Call as RoutedCall
 from pbx.dialplan.decisions import Dial
@@ -67,6 +68,9 @@ _FAILURES: Mapping[str, OfferFailure] = {
     "no-answer": "no-answer",
 }
 
+# An announcement and a prompt, each once, may wait for what is being said.
+_MOST_LATER = 2
+
 # RFC 5373 §3.3, and the two ways of phones that came before it.
 _AUTO_ANSWER = (
     ("Answer-Mode", "Auto"),
@@ -94,11 +98,14 @@ class Keep(Protocol):
 class _Waiting:
     """A caller in a queue, or served out of one: its call as the dialplan left it, and what it hears."""
 
-    __slots__ = ("plan", "routed")
+    __slots__ = ("later", "plan", "routed", "said_until")
 
     def __init__(self, routed: RoutedCall, plan: Wait) -> None:
         self.routed = routed
         self.plan = plan
+        # When what is being said is over, and what is said then.
+        self.said_until = 0.0
+        self.later: deque[Sequence[str]] = deque()
 
 
 class Desk:
@@ -127,6 +134,8 @@ class Desk:
         self._callers: dict[str, _Waiting] = {}
         # Callers who hear an agent's phone ring and were not answered.
         self._direct: set[str] = set()
+        # Callers who are told something more when what they hear is over.
+        self._told_later: Deadlines[str] = Deadlines()
         self._offers: dict[int, Offer] = {}
         # Supervisors: by the number of their summons, which is below that of any offer, call and user.
         self._watchers: dict[int, tuple[str, str, Manner]] = {}
@@ -253,7 +262,12 @@ class Desk:
         """When something is due: at once, while something is to be carried out."""
         if self.pending:
             return 0.0
-        times = (self.queues.next_deadline(), self._store_at, self._hours.next_look)
+        times = (
+            self.queues.next_deadline(),
+            self._store_at,
+            self._hours.next_look,
+            self._told_later.next(),
+        )
         return min((due for due in times if due is not None), default=None)
 
     def handle_timer(self, now: float) -> Sequence[Output | AgentWanted]:
@@ -267,7 +281,10 @@ class Desk:
             self._hear(self._hours.look(now), now)
         if self._store_at is not None and self._store_at <= now:
             self.store(now)
-        return self.tend(now)
+        out = self.tend(now)
+        for caller, _ in self._told_later.expire(now):
+            self._say_later(caller, now, out)
+        return out
 
     def store(self, now: float) -> None:
         """Have everything that changed kept now."""
@@ -388,9 +405,30 @@ class Desk:
 
     def _say(self, caller: str, names: Sequence[str], now: float, out: list[Output | AgentWanted]) -> None:
         waiting = self._callers.get(caller)
-        if waiting is not None and caller not in self._direct:
-            plan = replace(waiting.plan, first=self._sounds(names))
-            out += self._switch.tell(caller, lambda call: call.route(plan, now), now)
+        if waiting is None or caller in self._direct:
+            return
+        if now < waiting.said_until:
+            # What has waited for longer than the next of its kind takes to come is not worth hearing.
+            if len(waiting.later) < _MOST_LATER:
+                waiting.later.append(names)
+                self._told_later.set(caller, waiting.said_until)
+            return
+        sounds = self._sounds(names)
+        waiting.said_until = now + sum(sound.duration_s for sound in sounds)
+        plan = replace(waiting.plan, first=sounds)
+        out += self._switch.tell(caller, lambda call: call.route(plan, now), now)
+
+    def _say_later(self, caller: str, now: float, out: list[Output | AgentWanted]) -> None:
+        """What the caller heard is over: what came meanwhile is said, unless somebody is rung or serves."""
+        waiting, view = self._callers.get(caller), self.queues.caller(caller)
+        if waiting is None or view is None or view.state != "waiting":
+            if waiting is not None:
+                waiting.later.clear()
+            return
+        if waiting.later:
+            self._say(caller, waiting.later.popleft(), now, out)
+        if waiting.later:
+            self._told_later.set(caller, waiting.said_until)
 
     def _sounds(self, names: Iterable[str]) -> list[Sound]:
         found: list[Sound] = []

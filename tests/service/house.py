@@ -190,12 +190,18 @@ class House:
         self.hold_decisions = False
         # Sounds that have a name, by the number of their only sample.
         self.sounds: dict[str, int] = {}
+        self.sounds_last_s = 0.0
 
     async def _sound(self, name: str) -> Sound:
         return self.named_sound(name)
 
     def named_sound(self, name: str) -> Sound:
         """The sounds of these dialplans are called by the number of their only sample."""
+        sound = self._named_sound(name)
+        more = int(self.sounds_last_s * sound.rate)
+        return Sound(sound.samples.repeat(more), sound.rate) if more else sound
+
+    def _named_sound(self, name: str) -> Sound:
         if name in self.sounds:
             return a_sound(self.sounds[name])
         if not name.isdigit():

@@ -247,10 +247,45 @@ class TestWaiting:
                 heard[second] = house.media.playing
                 house.sounds_end()
                 assert house.media.playing == [70], "music again"
-        assert heard == {20: [101], 25: [90], 50: [90]}, "the later word takes the place of the one before"
+        assert heard == {20: [101], 25: [90], 50: [101], 51: [90]}, "one after the other"
         call.bye()
         hang_up()
         nothing_left(house)
+
+    def test_what_is_due_together_is_said_one_after_the_other(
+        self, house: House, alice: Phone, bob: Phone
+    ) -> None:
+        house.sounds.update({"queue.next": 101})
+        house.sounds_last_s = 6.0
+        hang_up = calling_user(bob, house)
+        call = calling(alice, "700")
+        heard: list[tuple[int, int]] = []
+        for second in range(1, 64):
+            house.advance(1)
+            (playing,) = house.media.playing
+            if playing != 70 and (not heard or heard[-1][1] != playing):
+                heard.append((second, playing))
+        assert heard == [(20, 101), (26, 90), (50, 101), (56, 90)]
+        call.bye()
+        hang_up()
+        nothing_left(house)
+
+    def test_what_would_be_said_later_is_not_when_somebody_is_rung(
+        self, house: House, alice: Phone, bob: Phone
+    ) -> None:
+        house.sounds.update({"queue.next": 101})
+        house.sounds_last_s = 6.0
+        house.ask_queues(lambda queues, now: queues.pause("1002", now))
+        call = calling(alice, "700")
+        house.advance(25)
+        house.ask_queues(lambda queues, now: queues.unpause("1002", now))
+        house.advance(3)
+        assert house.media.playing == [101]
+        taken(bob)
+        assert house.media.heard_by(ALICE) == {BOB}
+        house.advance(5)
+        assert house.media.heard_by(ALICE) == {BOB}
+        over(house, call, bob)
 
     def test_the_maximum_wait(self, house: House, alice: Phone, bob: Phone) -> None:
         hang_up = calling_user(bob, house)
