@@ -10,6 +10,8 @@
 
 A handler runs here as it does in the service: in a thread, or on a loop of its own when its `decide` is
 `async`, within a budget, and what it gives is checked. Names with a leading underscore are not for you.
+
+`Supervisor` is for tests of a service that runs: what `pbx queues listen` and the like do.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -17,6 +19,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
@@ -35,7 +38,7 @@ from pbx.dialplan.scope import KnownNames
 from pbx.documents.shapes import explained, listed
 from pbx.errors import OperatorError
 
-__all__ = ["Clock", "Failed", "Running", "call", "decide", "make", "running"]
+__all__ = ["Clock", "Failed", "Running", "Supervisor", "call", "decide", "make", "running"]
 
 H = TypeVar("H", bound=Handler)
 
@@ -179,6 +182,50 @@ def decide(
     """Start `handler`, ask it about `call`, stop it; see Running.decide."""
     with running(handler) as started:
         return started.decide(call, timeout=timeout, users=users, trunks=trunks, chains=chains)
+
+
+class Supervisor:
+    """A user of a running service whose phone is called to take part in the conversations of agents.
+
+    `config` is the configuration of that service, whose control socket is asked. Every method returns when
+    the service has taken it up, and raises OperatorError when it refuses.
+    """
+
+    def __init__(self, user: str, config: Path | str = "pbx.yaml") -> None:
+        self.user = user
+        self._config = Path(config)
+
+    def listen(self, agent: str) -> None:
+        """Hear both sides of the agent's conversation."""
+        self._take_part("listen", agent)
+
+    def whisper(self, agent: str) -> None:
+        """Hear both, and be heard by the agent alone."""
+        self._take_part("whisper", agent)
+
+    def barge(self, agent: str) -> None:
+        """Hear both, and be heard by both."""
+        self._take_part("barge", agent)
+
+    def take_over(self, agent: str) -> None:
+        """Have the caller in the agent's place."""
+        self._take_part("take-over", agent)
+
+    def assign(self, call: str, agent: str) -> None:
+        """Have a waiting caller, by the id of the call, offered to an agent of whatever queue."""
+        self._tell(f"/api/assign/{quote(call, safe='')}", agent=agent)
+
+    def record(self, agent: str, *, on: bool = True) -> None:
+        """Record the agent's conversation from now on, or no more."""
+        self._tell("/api/record", agent=agent, on="true" if on else "false")
+
+    def _take_part(self, part: str, agent: str) -> None:
+        self._tell(f"/api/supervise/{part}", agent=agent, user=self.user)
+
+    def _tell(self, path: str, **query: str) -> None:
+        from pbx.cli.control import tell
+
+        tell(self._config, path, **query)
 
 
 def _result(job: Job[Answer], seconds: float) -> object:

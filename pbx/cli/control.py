@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import click
 
@@ -58,6 +59,14 @@ def exchange(config: Path, method: str, path: str, *, patience_s: float = _PATIE
         ) from error
     finally:
         control.close()
+
+
+def tell(config: Path, path: str, **query: str) -> Any:
+    """What the service answers to POST `path`. Raises OperatorError when it refuses."""
+    status, value = exchange(config, "POST", f"{path}?{urlencode(query)}" if query else path)
+    if status >= 300:
+        raise OperatorError(value.get("error") or f"the service answered {status}", value.get("hint") or "")
+    return value
 
 
 def ask(config: Path, path: str) -> Any:

@@ -2,14 +2,13 @@
 
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import click
 
-from pbx.cli.control import ask, exchange, table
+from pbx.cli.control import ask, table, tell
 from pbx.cli.output import print_json
 from pbx.cli.simulate import simulate
-from pbx.errors import OperatorError
 
 _config = click.option(
     "--config",
@@ -110,9 +109,7 @@ def _seconds(value: float | None) -> str:
 
 
 def _do(config: Path, path: str, **query: str) -> None:
-    status, value = exchange(config, "POST", f"{path}?{urlencode(query)}" if query else path)
-    if status >= 300:
-        raise OperatorError(value.get("error") or f"the service answered {status}", value.get("hint") or "")
+    value = tell(config, path, **query)
     if isinstance(value, dict) and "state" in value:
         click.echo(f"agent {value['agent']} is {value['state']}")
 

@@ -2,7 +2,7 @@
 
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
@@ -12,6 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pbx.cli import main
+from pbx.errors import OperatorError
+from pbx.testing import Supervisor
 
 STATUS = {
     "version": "0.1.0",
@@ -212,3 +214,27 @@ def test_a_configuration_elsewhere(here: Path, tmp_path: Path) -> None:
 def test_no_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert one_line(run("status")) == "pbx: pbx.yaml: there is no such file: check the path"
+
+
+@pytest.mark.parametrize(
+    ("act", "path"),
+    [
+        (lambda boss: boss.listen("1002"), b"POST /api/supervise/listen?agent=1002&user=9001 "),
+        (lambda boss: boss.whisper("1002"), b"POST /api/supervise/whisper?agent=1002&user=9001 "),
+        (lambda boss: boss.barge("1002"), b"POST /api/supervise/barge?agent=1002&user=9001 "),
+        (lambda boss: boss.take_over("1002"), b"POST /api/supervise/take-over?agent=1002&user=9001 "),
+        (lambda boss: boss.assign("a/b", "sip:x@y"), b"POST /api/assign/a%2Fb?agent=sip%3Ax%40y "),
+        (lambda boss: boss.record("1002"), b"POST /api/record?agent=1002&on=true "),
+        (lambda boss: boss.record("1002", on=False), b"POST /api/record?agent=1002&on=false "),
+    ],
+)
+def test_what_supervisors_ask_for(here: Path, act: Callable[[Supervisor], None], path: bytes) -> None:
+    with serving(here / "pbx.sock", b"null", 202) as asked:
+        act(Supervisor("9001"))
+    assert asked[0].startswith(path)
+
+
+def test_what_supervisors_are_refused(here: Path) -> None:
+    refusal = b'{"error": "agent 1002 has no caller of a queue", "hint": "look"}'
+    with serving(here / "pbx.sock", refusal, 409), pytest.raises(OperatorError, match="has no caller"):
+        Supervisor("9001").listen("1002")

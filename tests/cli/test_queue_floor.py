@@ -1,6 +1,7 @@
 """Twenty callers and three agents over real RTP: who hears what, who is served when, and who may not wait."""
 
 import subprocess
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
@@ -10,6 +11,7 @@ from pbx.cli.interop.clock import wait_until
 from pbx.cli.interop.ports import free_media_ports
 from pbx.media.values import Sound
 from pbx.media.wav import write_wav
+from pbx.testing import Supervisor
 from tests.cli.floor import Floor, Phone, tone
 from tests.cli.test_run import command, configure, started
 
@@ -86,10 +88,16 @@ def test_twenty_callers_and_three_agents(tmp_path: Path) -> None:
         first = next(each for each in callers if each.name == agents[0].from_whom[0])
         assert first.hears(tones, now - 0.8, now) == {agents[0].frequency}
         # A supervisor hears both, then is heard by the agent alone.
-        for verb, heard_by_agent in (("listen", {CALLER}), ("whisper", {CALLER, SUPERVISOR})):
-            subprocess.run(
-                command("queues", verb, agents[0].uri, "--as", "9001"), cwd=tmp_path, check=True, timeout=30
-            )
+        listen = partial(
+            subprocess.run,
+            command("queues", "listen", agents[0].uri, "--as", "9001"),
+            cwd=tmp_path,
+            check=True,
+            timeout=30,
+        )
+        whisper = partial(Supervisor("9001", tmp_path / "pbx.yaml").whisper, agents[0].uri)
+        for begin, heard_by_agent in ((listen, {CALLER}), (whisper, {CALLER, SUPERVISOR})):
+            begin()
             until(lambda: boss.from_whom)
             pause(1.3)
             now = perf_counter()
