@@ -173,6 +173,10 @@ def told(alarm: Alarm) -> tuple[AlarmKind, Direction | Literal["both"], float | 
 
 
 _WORDS: Final[dict[str, str]] = {
+    "queue-served": "put through to an agent after {value:.0f} s",
+    "queue-handled": "the agent was done after {value:.0f} s",
+    "queue-gave-up": "hung up after {value:.0f} s",
+    "queue-overflowed": "left without an agent after {value:.0f} s",
     "quality-alert": "quality is low: MOS {value:.2f}",
     "quality-recovered": "quality is good enough again: MOS {value:.2f}",
     "one-way-audio": "audio flows one way only, for {value:.0f} s",

@@ -43,6 +43,12 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Calls as they happened instead: CSV with the columns at, handle and patience, in seconds.",
 )
+@click.option(
+    "--since",
+    default="",
+    metavar="WHEN",
+    help="The finished calls of the store since then instead: 7d, or 2026-11-23 10:00.",
+)
 @click.option("--strategy", help="Compare with this strategy.")
 @click.option("--more", default=0, type=click.IntRange(-1000, 1000), help="Compare with so many more agents.")
 @click.option("--seed", default=1, show_default=True, help="The same seed is the same day.")
@@ -57,6 +63,7 @@ def simulate(
     patience: float,
     answer: float,
     history: Path | None,
+    since: str,
     strategy: str | None,
     more: int,
     seed: int,
@@ -65,17 +72,22 @@ def simulate(
     """Simulate a queue: who waits how long, who gives up, as it is and with other agents or strategy.
 
     Callers come at random moments, talk and lose patience exponentially around the means, unless --history
-    says what happened. All agents are logged in. Nobody is called, and no service has to run.
+    or --since says what happened. Of calls in the store it is known when people came, how long they talked if
+    they were answered, and when they gave up if they did; the rest is random around the means of these.
+
+    All agents are logged in. Nobody is called, and no service has to run.
     """
     from pbx.queues.simulation import modelled
     from pbx.queues.simulation import simulate as run
 
     settings, strategies = _settings(queue, config, dialplan)
     random = Random(seed)  # noqa: S311 -- a model
-    callers = (
-        _history(history)
-        if history is not None
-        else modelled(
+    if history is not None:
+        callers = _history(history)
+    elif since:
+        callers = _stored(queue, config, since, settings.needs, random)
+    else:
+        callers = modelled(
             random.random,
             callers=calls,
             over_s=hours * 3600,
@@ -83,7 +95,6 @@ def simulate(
             patience_s=patience or inf,
             needs=settings.needs,
         )
-    )
     trials = {"as it is": settings}
     if more or strategy:
         words = [f"{more:+} agents"] if more else []
@@ -185,6 +196,22 @@ def _settings(
         raise OperatorError(f"there is no queue {queue}", f"{path} has {known}" if known else "")
     plugins = generation.known.plugins
     return queue_settings(plan), {} if plugins is None else plugins.strategies
+
+
+def _stored(
+    queue: str, config: Path | None, since: str, needs: "Mapping[str, int]", random: Random
+) -> "list[SimulatedCaller]":
+    from pbx.cli.records import configuration, opened, since_epoch
+    from pbx.config.settings import DEFAULT_FILE
+    from pbx.store.calls import calls_since
+    from pbx.store.queue_history import queue_history
+
+    epoch = since_epoch(since)
+    with opened(configuration(config or DEFAULT_FILE)) as store:
+        callers = queue_history(calls_since(store, epoch), queue, random.random)
+    if not callers:
+        raise OperatorError(f"nobody came to the queue {queue} since {since}", "name an earlier time")
+    return [replace(each, needs=needs) for each in callers]
 
 
 def _history(file: Path) -> "list[SimulatedCaller]":

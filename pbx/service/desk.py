@@ -15,6 +15,7 @@ from pbx.call import outputs as from_call
 from pbx.call.call import Call
 from pbx.call.causes import STATUS_OF_OUTCOME, outcome_of
 from pbx.call.plan import Destination, Manner, Summons, Wait
+from pbx.call.record import Note
 from pbx.deadlines import Deadlines
 from pbx.dialplan.call import AgentStep
 from pbx.dialplan.call import Call as RoutedCall
@@ -175,6 +176,7 @@ class Desk:
         )
         plan: Wait | QueueOutcome = Wait()
         for output in outputs:
+            self._note(output, now)
             if isinstance(output, Joined) and output.caller == name:
                 plan = self._waiting_plan(output)
                 self._callers[name] = _Waiting(routed, plan)
@@ -216,7 +218,10 @@ class Desk:
             if caller == call.record.id:
                 del self._watchers[number]
         if self._callers.pop(call.record.id, None) is not None:
-            self._hear(self.queues.hang_up(call.record.id, now), now)
+            said = self.queues.hang_up(call.record.id, now)
+            for output in said:
+                self._note(output, now, call)
+            self._hear(said, now)
 
     def bindings_changed(self, events: Iterable[BindingEvent]) -> None:
         """Phones of users came or went."""
@@ -248,9 +253,30 @@ class Desk:
 
     def _hear(self, outputs: Iterable[QueueOutput], now: float) -> None:
         before = len(self._said)
-        self._said.extend(outputs)
+        for output in outputs:
+            self._note(output, now)
+            self._said.append(output)
         if len(self._said) > before:
             self._dirty(now)
+
+    def _note(self, output: QueueOutput, now: float, over: Call | None = None) -> None:
+        """What a queue meant for a caller is noted at once, a moment later its call is `over`."""
+        match output:
+            case Served(caller, _, queue, seconds):
+                kind = "queue-served"
+            case Handled(caller, _, queue, seconds):
+                kind = "queue-handled"
+            case Abandoned(caller, queue, seconds):
+                kind = "queue-gave-up"
+            case Overflow(caller, queue, _, seconds):
+                kind = "queue-overflowed"
+            case _:
+                return
+        call = self._switch.calls.get(caller)
+        if call is None and over is not None and over.record.id == caller:
+            call = over
+        if call is not None:
+            call.record.note(Note(now, f"queue/{queue}", kind, value=round(seconds, 3)))
 
     def _dirty(self, now: float) -> None:
         if self._store_at is None and self.keep is not None:

@@ -1,5 +1,6 @@
 """Twenty callers and three agents over real RTP: who hears what, who is served when, and who may not wait."""
 
+import json
 import subprocess
 from functools import partial
 from pathlib import Path
@@ -37,6 +38,20 @@ def until(condition: object, seconds: float = 30.0) -> None:
 def pause(seconds: float) -> None:
     end = perf_counter() + seconds
     wait_until(lambda: perf_counter() >= end, seconds + 1)
+
+
+def simulated(directory: Path) -> dict[str, int]:
+    ran = subprocess.run(
+        command("queues", "simulate", "support", "--since", "1h", "--json"),
+        cwd=directory,
+        capture_output=True,
+        check=False,
+        timeout=30,
+    )
+    found: dict[str, int] = {"callers": 0}
+    if ran.returncode == 0:
+        found = json.loads(ran.stdout)["as it is"]
+    return found
 
 
 def test_twenty_callers_and_three_agents(tmp_path: Path) -> None:
@@ -125,3 +140,5 @@ def test_twenty_callers_and_three_agents(tmp_path: Path) -> None:
         assert (queue["total"]["joined"], queue["total"]["answered"]) == (15, 15)
         assert queue["total"]["refused"] == {"full": 5}
         until(lambda: running.verb("status")["calls"] == 0)
+        # The same callers can be simulated from the store.
+        until(lambda: simulated(tmp_path)["callers"] == 20)

@@ -607,3 +607,35 @@ class TestSupervisors:
         house.sounds_end()
         assert house.media.heard_by(ALICE) == {CAROL}
         over(house, call, carol)
+
+
+def noted(house: House) -> list[tuple[str, str, float | None]]:
+    (record,) = [each[0] for each in house.ended]
+    return [(note.label, note.kind, note.value) for note in record.notes]
+
+
+class TestNotes:
+    def test_who_is_served(self, house: House, alice: Phone, bob: Phone) -> None:
+        call = calling(alice, "700")
+        house.advance(5)
+        taken(bob)
+        house.advance(7)
+        over(house, call, bob)
+        assert noted(house) == [
+            ("queue/support", "queue-served", 5.0),
+            ("queue/support", "queue-handled", 7.0),
+        ]
+
+    def test_who_gives_up(self, house: House, alice: Phone, bob: Phone) -> None:
+        house.ask_queues(lambda queues, now: queues.pause("1002", now))
+        call = calling(alice, "700")
+        house.advance(9)
+        call.bye()
+        assert noted(house) == [("queue/support", "queue-gave-up", 9.0)]
+
+    def test_who_overflows(self, house: House, alice: Phone, bob: Phone) -> None:
+        house.ask_queues(lambda queues, now: queues.pause("1002", now))
+        call = calling(alice, "700")
+        house.advance(121)
+        call.bye()
+        assert noted(house) == [("queue/support", "queue-overflowed", 120.0)]
