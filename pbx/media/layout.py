@@ -126,6 +126,11 @@ LEG: Final = np.dtype(
             "metrics_5",
             "metrics_6",
             "metrics_7",
+            # how loud the leg speaks, of the packets that were looked at
+            "level_packets",
+            "level_power",
+            "level_samples",
+            "level_clipped",
         )
     ],
     align=True,

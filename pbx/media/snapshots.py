@@ -22,6 +22,7 @@ from pbx.media.values import (
     LegId,
     LegStatistics,
     LoopStatistics,
+    Loudness,
     MixCounts,
     PeerReport,
     ReceiveCounts,
@@ -98,6 +99,12 @@ def leg_statistics(shared: Shared, leg: LegId, mix: SharedMix | None = None) -> 
         ),
         source=unpack(address) if row["proven"] else None,
         mix=_mixed(mix.parts[leg.row]) if mix is not None else MixCounts(),
+        loudness=Loudness(
+            packets=row["level_packets"],
+            power=row["level_power"],
+            samples=row["level_samples"],
+            clipped=row["level_clipped"],
+        ),
     )
 
 

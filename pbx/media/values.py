@@ -181,6 +181,19 @@ class RtcpCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class Loudness:
+    """How loud a leg has been, of the packets of G.711 that were looked at; two readings give an interval's.
+
+    `power` is the sum of the packets' mean squares (16 bits), `clipped` of `samples` stood at full scale.
+    """
+
+    packets: int = 0
+    power: int = 0
+    samples: int = 0
+    clipped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class MixCounts:
     """What the matrix did for one leg while it was mixed.
 
@@ -216,6 +229,7 @@ class LegStatistics:
     rtcp: RtcpCounts = field(default_factory=RtcpCounts)
     source: Address | None = None
     mix: MixCounts = field(default_factory=MixCounts)
+    loudness: Loudness = field(default_factory=Loudness)
 
 
 @dataclass(frozen=True, slots=True)
