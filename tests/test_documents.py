@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import Field
 
-from pbx.documents import Count, Duration, Flag, Fraction, Shape, Text, duration, load, loads, validate
+from pbx.documents import Count, Duration, Flag, Fraction, Shape, Text, duration, load, loads, size, validate
 from pbx.documents.reader import MAX_BYTES, MAX_DEPTH, MAX_VALUES
 from pbx.errors import DocumentError, OperatorError, Problem
 
@@ -101,9 +101,10 @@ def test_keys_are_the_text_as_written() -> None:
 
 
 def test_duplicate_keys_name_both_places() -> None:
+    advice = "take one out, or give it another name"
     assert refused("a: 1\nb:\n  x: 1\n  'x': 2\na: 3\n") == [
-        "f.yaml:4:3: the key 'x' is here twice; the first one is at f.yaml:3:3",
-        "f.yaml:5:1: the key 'a' is here twice; the first one is at f.yaml:1:1",
+        f"f.yaml:4:3: the key 'x' is here twice; the first one is at f.yaml:3:3: {advice}",
+        f"f.yaml:5:1: the key 'a' is here twice; the first one is at f.yaml:1:1: {advice}",
     ]
 
 
@@ -287,3 +288,14 @@ def test_problems_have_place_and_suggestion(text: str, problem: str) -> None:
 )
 def test_durations(text: str, seconds: float) -> None:
     assert duration(text) == seconds
+
+
+@pytest.mark.parametrize(("text", "octets"), [("64KiB", 65536), ("1GiB", 1 << 30), ("0MiB", 0)])
+def test_sizes(text: str, octets: int) -> None:
+    assert size(text) == octets
+
+
+@pytest.mark.parametrize("text", ["", "1", 1, "1GB", "-1KiB", "1.5GiB", "1gib", None])
+def test_no_sizes(text: object) -> None:
+    with pytest.raises(ValueError, match="expected a size such as 64KiB, 500MiB or 1GiB"):
+        size(text)

@@ -61,7 +61,12 @@ class StatusReport(_Model):
 
 
 class LegReport(_Model):
-    """One leg of a call; `peer` is a user, a trunk or a URI."""
+    """One leg of a call; `peer` is a user, a trunk or a URI.
+
+    `packets_…`, `jitter_ms` and `mos` are what we hear, `peer_…` what they say they hear; the scores are of
+    the last few seconds. `buffer_ms` is the delay of the jitter buffer while the leg is mixed, `troubles` are
+    the alarms that are not over, such as "one-way-audio in".
+    """
 
     id: str
     direction: Literal["in", "out"]
@@ -72,6 +77,24 @@ class LegReport(_Model):
     packets_sent: int | None = None
     packets_lost: int | None = None
     jitter_ms: float | None = None
+    mos: float | None = None
+    peer_packets_lost: int | None = None
+    peer_jitter_ms: float | None = None
+    peer_mos: float | None = None
+    round_trip_ms: float | None = None
+    buffer_ms: float | None = None
+    troubles: list[str] = []
+
+
+class NoteReport(_Model):
+    """Something that was noted about a leg (`label`), or with an empty label about the call."""
+
+    at: datetime
+    label: str
+    kind: str
+    direction: str
+    value: float | None = None
+    words: str
 
 
 class CallReport(_Model):
@@ -87,6 +110,7 @@ class CallReport(_Model):
     answered_at: datetime | None = None
     duration_seconds: float
     legs: list[LegReport] = []
+    notes: list[NoteReport] = []
 
 
 class CallsReport(_Model):
@@ -185,6 +209,8 @@ class RoutingReport(_Model):
     generation: int
     cause: str = ""
     status: int = 0
+    legs: list[dict[str, Any]] = []
+    notes: list[NoteReport] = []
     routing: dict[str, Any]
 
 

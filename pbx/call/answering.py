@@ -50,8 +50,16 @@ def hold_on(call: "Call", leg: Leg, detail: object, now: float) -> None:
     """Let the caller wait with music."""
     assert isinstance(detail, Wait)
     _turn_to(call, detail)
+    if detail.unanswered and call.record.answered_at is None:
+        return
     if _answer(call, now):
         _begin(call, now)
+
+
+def resume(call: "Call", leg: Leg, detail: object, now: float) -> None:
+    """What was said to a caller who waits is over: music again."""
+    if isinstance(call.plan, Wait):
+        _sound(call, call.plan.sounds, loops=True, start=call.plan.start)
 
 
 def join_room(call: "Call", leg: Leg, detail: object, now: float) -> None:
@@ -143,7 +151,7 @@ def take_digit(call: "Call", leg: Leg, detail: object, now: float) -> None:
 def ask_after_digits(call: "Call", leg: Leg, detail: object, now: float) -> None:
     """The digits are there, or will not come."""
     gathering, call.gathering = call.gathering, None
-    _unlisten(call)
+    unlisten(call)
     silence(call)
     call.due = None
     digits = "" if gathering is None else gathering.digits
@@ -163,6 +171,7 @@ def _turn_to(call: "Call", plan: PlaySounds | Collect | Wait | Join | Echo) -> N
     if call.plan is not None:
         call.due = None
         silence(call)
+        unlisten(call)
     call.plan = plan
 
 
@@ -220,13 +229,14 @@ def _begin(call: "Call", now: float) -> None:
             if not _sound(call, sounds, loops=loops):
                 call.happen("played", call.caller, None, now)
         case Collect(sounds):
-            call.shared.listeners.legs[row] = call
-            if audio.agreed.telephone_event is None:
-                call.media.detect_inband(row, True)
+            _listen(call)
             if not _sound(call, sounds, loops=False):
                 call.happen("played", call.caller, None, now)
-        case Wait(sounds):
-            _sound(call, sounds, loops=True)
+        case Wait(sounds, start=start, first=first, digits=digits):
+            if digits:
+                _listen(call)
+            if not _sound(call, first, loops=False):
+                _sound(call, sounds, loops=True, start=start)
         case Connect():
             ring_back(call)
         case Join(announce=announce):
@@ -242,8 +252,8 @@ def _begin(call: "Call", now: float) -> None:
             pass
 
 
-def _sound(call: "Call", sounds: Sequence[Sound], *, loops: bool) -> bool:
-    """Let the caller, alone, hear sounds; False when there are none or it could not decode them."""
+def _sound(call: "Call", sounds: Sequence[Sound], *, loops: bool, start: int = 0) -> bool:
+    """Let the caller, alone, hear sounds; False when there are none, or it cannot be: the call goes on."""
     audio = call.caller.audio
     row = audio.row
     if row is None or not audio.can_mix:
@@ -251,16 +261,30 @@ def _sound(call: "Call", sounds: Sequence[Sound], *, loops: bool) -> bool:
     stage = call.stage
     if stage is None:
         stage = call.stage = Stage(call.media)
-    if stage.rows != (row,):
-        audio.connect(None)
-        stage.seat(row)
-    if not sounds:
+    try:
+        if stage.rows != (row,):
+            audio.connect(None)
+            stage.seat(row)
+        if not sounds:
+            return False
+        source = stage.play(sounds, loops=loops, start=start)
+    except ResourcesExhausted as bound:
+        call.shared.ran_out(bound)
         return False
-    call.shared.listeners.sources[stage.play(sounds, loops=loops)] = call
+    call.shared.listeners.sources[source] = call
     return True
 
 
-def _unlisten(call: "Call") -> None:
+def _listen(call: "Call") -> None:
+    audio = call.caller.audio
+    if audio.row is not None and audio.agreed is not None:
+        call.shared.listeners.legs[audio.row] = call
+        if audio.agreed.telephone_event is None:
+            call.media.detect_inband(audio.row, True)
+
+
+def unlisten(call: "Call") -> None:
+    """The caller's keys are waited for no more."""
     row = call.caller.audio.row
     if row is not None and call.shared.listeners.legs.pop(row, None) is not None:
         call.media.detect_inband(row, False)

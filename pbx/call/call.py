@@ -9,18 +9,31 @@ ourselves), `talking` (what crosses between the two legs) and `ending`.
 from collections.abc import Callable, Sequence
 from typing import assert_never
 
-from pbx.call import answering, dialling, ending, talking
+from pbx.call import answering, dialling, ending, summoning, talking
 from pbx.call.digits import Gathering, Press, Presses, Way, parse_info
 from pbx.call.leg import Leg
-from pbx.call.outputs import CallOutput, LegClosed, Signal
-from pbx.call.plan import Collect, Connect, Destination, Echo, Join, Plan, PlaySounds, Refuse, Wait
+from pbx.call.outputs import SIGNALS, CallOutput, Ending, LegClosed, Signal
+from pbx.call.plan import (
+    Collect,
+    Connect,
+    Destination,
+    Echo,
+    Join,
+    Manner,
+    Plan,
+    PlaySounds,
+    Refuse,
+    Summons,
+    Wait,
+)
 from pbx.call.record import CallRecord, LegTotals
 from pbx.call.recording import Recording
 from pbx.call.reoffer import OfferRelay
 from pbx.call.settings import Shared
 from pbx.call.stage import Stage
+from pbx.call.summoning import Summoning
 from pbx.call.table import TABLE, Action, Input, State
-from pbx.errors import PeerError
+from pbx.errors import PeerError, ResourcesExhausted
 from pbx.media.values import SourceId
 from pbx.sdp.description import Description, parse
 from pbx.sip import session_events as events
@@ -58,6 +71,7 @@ class Call:
         "shared",
         "stage",
         "state",
+        "summoning",
     )
 
     def __init__(self, caller: Leg, record: CallRecord, shared: Shared, offered: Description | None) -> None:
@@ -87,6 +101,7 @@ class Call:
         self.gathering: Gathering | None = None
         self.presses: Presses | None = None
         self.recording: Recording | None = None
+        self.summoning: Summoning | None = None
         self.out: list[CallOutput] = []
 
     # -- what the owner asks ---------------------------------------------------------------------------------
@@ -94,6 +109,8 @@ class Call:
     def route(self, plan: Plan, now: float) -> list[CallOutput]:
         """Do what was decided. A plan for a call that ended meanwhile changes nothing."""
         what: Input
+        if self.summoning is not None and not isinstance(plan, Wait) and self.state == "waiting":
+            self.summoning.dismiss_all(self, now)
         match plan:
             case Connect():
                 what = "dial"
@@ -114,6 +131,37 @@ class Call:
         self.happen(what, self.caller, plan, now)
         return self._taken()
 
+    def summon(self, summons: Summons, now: float) -> list[CallOutput]:
+        """Ring somebody for a caller who waits, or to join two who talk; `Summoned` tells how it goes."""
+        if self.summoning is None:
+            self.summoning = Summoning()
+        self.summoning.ring(self, summons, now)
+        return self._taken()
+
+    def dismiss(self, number: int, now: float) -> list[CallOutput]:
+        """Give up a summons, whatever came of it; one that is over is no error."""
+        if self.summoning is not None:
+            self.summoning.dismiss(self, number, now)
+        return self._taken()
+
+    def put_through(self, number: int, now: float) -> list[CallOutput]:
+        """Let the waiting caller talk with whoever answered this summons; all others are given up."""
+        leg = None if self.summoning is None else self.summoning.take(self, number)
+        if leg is not None and self.summoning is not None:
+            self.summoning.dismiss_all(self, now)
+            answering.unlisten(self)
+            self.happen("connected", leg, None, now)
+        return self._taken()
+
+    def take_part(self, number: int, manner: Manner, now: float) -> list[CallOutput]:
+        """Let whoever joined by this summons take part in another manner."""
+        if self.summoning is not None:
+            try:
+                self.summoning.take_part(self, number, manner, now)
+            except ResourcesExhausted as bound:
+                ending.run_out(self, bound, now)
+        return self._taken()
+
     def record_as(self, recording: Recording | None) -> None:
         """Record the call from when two legs talk, or it is in a room, at once if they do; None: no more."""
         self.recording = recording
@@ -123,6 +171,14 @@ class Call:
         """End the call whatever its state."""
         self.happen("hang-up", self.caller, None, now)
         return self._taken()
+
+    def media_lost(self, leg: Leg, now: float) -> list[CallOutput]:
+        """A leg is not heard of any more: the call ends, or the part of somebody who had joined it."""
+        if leg.summons is not None and leg is not self.other:
+            return self.dismiss(leg.summons, now)
+        if self.state not in {"ending", "ended"}:
+            self.record.cause = self.record.cause or "media"
+        return self.hang_up(now)
 
     def receive(self, leg: Leg, outputs: Sequence[events.SessionOutput], now: float) -> list[CallOutput]:
         """What a leg's session wants sent, and what it says has happened."""
@@ -134,6 +190,8 @@ class Call:
         if self.stage is not None and self.stage.source == source:
             answering.silence(self)
             self.happen("played", self.caller, None, now)
+        elif self.summoning is not None:
+            self.summoning.sound_ended(self, source)
         return self._taken()
 
     def digit_heard(self, press: Press, way: Way, now: float) -> list[CallOutput]:
@@ -165,16 +223,10 @@ class Call:
     def absorb(self, leg: Leg, outputs: Sequence[events.SessionOutput], now: float) -> None:
         """Take what a session of this call gave."""
         for output in outputs:
+            if isinstance(output, SIGNALS):
+                self.out.append(Signal(leg, output))
+                continue
             match output:
-                case (
-                    events.SendRequest()
-                    | events.SendAck()
-                    | events.SendResponse()
-                    | events.CancelRequest()
-                    | events.DialogOpened()
-                    | events.DialogClosed()
-                ):
-                    self.out.append(Signal(leg, output))
                 case events.Progressed():
                     if leg in self.branches:
                         self.happen("progressed", leg, output, now)
@@ -244,15 +296,27 @@ class Call:
         cell = TABLE.get((self.state, what))
         if cell is None:
             return
-        action, self.state = cell
-        ACTIONS[action](self, leg, detail, now)
+        action, after = cell
+        if after == "ending" and self.summoning is not None and self.state != "ending":
+            self.out.append(Ending(self))
+        self.state = after
+        try:
+            ACTIONS[action](self, leg, detail, now)
+        except ResourcesExhausted as bound:
+            ending.run_out(self, bound, now)
+
+    def totals(self, leg: Leg) -> LegTotals:
+        """What a leg of this call has come to, up to now or to its end."""
+        audio, watch = leg.audio, leg.watch
+        last = audio.statistics if audio.row is None else self.media.statistics(audio.row)
+        codec = None if audio.agreed is None else audio.agreed.codec.encoding
+        quality = None if watch is None or last is None else watch.totals(last)
+        return LegTotals(leg.label, leg.trunk, codec, last, leg.session.call_id, quality)
 
     def _close(self, leg: Leg) -> None:
         self.legs.remove(leg)
         leg.audio.close()
-        audio = leg.audio
-        codec = None if audio.agreed is None else audio.agreed.codec.encoding
-        self.record.legs.append(LegTotals(leg.label, leg.trunk, codec, audio.statistics, leg.session.call_id))
+        self.record.legs.append(self.totals(leg))
         self.out.append(LegClosed(leg))
 
 
@@ -271,6 +335,10 @@ ACTIONS: dict[Action, Callable[[Call, Leg, object, float], None]] = {
     "take_digit": answering.take_digit,
     "ask_after_digits": answering.ask_after_digits,
     "hold_on": answering.hold_on,
+    "resume": answering.resume,
+    "tell_ringing": summoning.tell_ringing,
+    "pick_up": summoning.pick_up,
+    "tell_digit": summoning.tell_digit,
     "join_room": answering.join_room,
     "enter_room": answering.enter_room,
     "answer_echo": answering.answer_echo,

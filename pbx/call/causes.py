@@ -31,12 +31,12 @@ played: the sounds of a play are over. digits: the caller has chosen in a menu, 
 """
 
 DialOutcome = Literal["busy", "no-answer", "unavailable", "rejected", "failed", "timeout"]
-QueueOutcome = Literal["timeout", "closed", "full", "left", "unavailable", "failed"]
+QueueOutcome = Literal["timeout", "closed", "full", "left", "unavailable"]
 
 OUTCOMES: tuple[Outcome, ...] = ("busy", "no-answer", "unavailable", "rejected", "failed", "timeout")
 """How a dial may end."""
 
-QUEUE_OUTCOMES: tuple[Outcome, ...] = ("timeout", "closed", "full", "left", "unavailable", "failed")
+QUEUE_OUTCOMES: tuple[Outcome, ...] = ("timeout", "closed", "full", "left", "unavailable")
 """How waiting in a queue may end."""
 
 Cause = Literal[
@@ -51,6 +51,7 @@ Cause = Literal[
     "unacceptable",  # no codec or stream in common, or content that nobody takes
     "resources",  # a bound of ours was reached
     "no-ack",  # the caller never confirmed our answer
+    "media",  # neither RTP nor RTCP came for too long
     "error",
 ]
 

@@ -22,6 +22,8 @@ def answered(call: "Call", leg: Leg, body: bytes | None, now: float) -> None:
     """A branch answered; an answer that does not fit our offer is worth as much as a refusal."""
     if leg not in call.branches:
         return
+    if leg.answered_at is not None:
+        return
     try:
         if body is not None:
             leg.audio.take_answer(parse(body))
@@ -37,6 +39,8 @@ def refused(call: "Call", leg: Leg, status: int, now: float) -> None:
     """A branch came to nothing, or the caller did."""
     if leg is call.caller:
         call.happen("caller-ended", leg, None, now)
+    elif leg in call.branches and call.summoning is not None and leg.summons is not None:
+        call.summoning.refused(call, leg, status, now)
     elif leg in call.branches:
         call.branches.remove(leg)
         leg.cause = cause_of(status)
@@ -143,6 +147,9 @@ def _early_answer(call: "Call", leg: Leg, body: bytes) -> bytes | None:
         return talking.introduce(call, leg)
     except PeerError:
         return None  # its early media is not heard; the final answer may be better
+    except ResourcesExhausted as bound:
+        call.shared.ran_out(bound)
+        return None
 
 
 def connect(call: "Call", leg: Leg, detail: object, now: float) -> None:
@@ -158,7 +165,8 @@ def connect(call: "Call", leg: Leg, detail: object, now: float) -> None:
         call.happen("hang-up", leg, None, now)
         return
     call.record.answered_by = leg.label
-    leg.answered_at = now
+    if leg.answered_at is None:
+        leg.answered_at = now
     if call.record.answered_at is None:
         answering.accept(call, body, now)
     else:

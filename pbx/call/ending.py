@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from pbx.call.causes import Cause, cause_of
 from pbx.call.leg import Leg
 from pbx.call.outputs import Finished
-from pbx.call.plan import Refuse
+from pbx.call.plan import Refuse, Wait
 from pbx.errors import ResourcesExhausted
 
 if TYPE_CHECKING:
@@ -22,7 +22,16 @@ def refuse_caller(call: "Call", leg: Leg, detail: object, now: float) -> None:
 def refuse_exhausted(call: "Call", leg: Leg, detail: object, now: float) -> None:
     """There are no media ports for what was decided."""
     assert isinstance(detail, ResourcesExhausted)
+    call.shared.ran_out(detail)
     refuse(call, 503, (("Retry-After", str(detail.retry_after)),), now, cause="resources")
+
+
+def run_out(call: "Call", bound: ResourcesExhausted, now: float) -> None:
+    """What had been begun cannot be done for want of something in the media plane: the call ends."""
+    call.shared.ran_out(bound)
+    if call.state not in {"ending", "ended"}:
+        refuse(call, 503, (("Retry-After", str(bound.retry_after)),), now, cause="resources")
+        call.happen("hang-up", call.caller, None, now)
 
 
 def refuse(
@@ -64,6 +73,8 @@ def release_other(call: "Call", leg: Leg, detail: object, now: float) -> None:
     call.record.cause = call.record.cause or "answered"
     other = call.other if leg is call.caller and call.other else call.caller
     release(call, [other], now, "answered")
+    release(call, call.branches, now, "cancelled")
+    call.branches = []
 
 
 def release_all(call: "Call", leg: Leg, detail: object, now: float) -> None:
@@ -96,10 +107,12 @@ def quiet(call: "Call") -> None:
         return
     call.due = None
     row = call.caller.audio.row
-    if call.gathering is not None:
+    if call.gathering is not None or isinstance(call.plan, Wait):
         call.gathering = None
         if row is not None:
             call.shared.listeners.legs.pop(row, None)
+    if call.summoning is not None:
+        call.summoning.quiet(call.shared.listeners)
     stage = call.stage
     if stage is not None:
         if stage.sink is not None:

@@ -2,6 +2,7 @@
 
 from pbx.call.audio import Audio
 from pbx.call.causes import Cause
+from pbx.call.quality_watch import QualityWatch
 from pbx.sip.flow import Flow
 from pbx.sip.session import InviteSession
 
@@ -26,7 +27,9 @@ class Leg:
         "label",
         "pinned",
         "session",
+        "summons",
         "trunk",
+        "watch",
     )
 
     def __init__(
@@ -50,3 +53,7 @@ class Leg:
         self.invited_at: float | None = None
         self.answered_at: float | None = None
         self.cause: Cause | None = None
+        # The number of the summons that it rings for, or came by.
+        self.summons: int | None = None
+        # Its quality, from when it talks.
+        self.watch: QualityWatch | None = None

@@ -55,7 +55,10 @@ class Media(Protocol):
         ...
 
     def bridge(self, a: LegId, b: LegId) -> object:
-        """Let two legs hear each other, by the cheapest way that does; what comes back is not needed."""
+        """Let two legs hear each other, by the cheapest way that does; what comes back is not needed.
+
+        Raises ResourcesExhausted, and changes nothing then.
+        """
         ...
 
     def unbridge(self, a: LegId) -> None:
@@ -67,7 +70,7 @@ class Media(Protocol):
         ...
 
     def open_bridge(self) -> BridgeId:
-        """A bridge where everybody hears everybody else."""
+        """A bridge where everybody hears everybody else. Raises ResourcesExhausted."""
         ...
 
     def join(self, bridge: BridgeId, member: Member) -> None:
@@ -93,7 +96,10 @@ class Media(Protocol):
     def play(
         self, sounds: Sequence[Sound], *, loops: bool = False, start: int = 0, gain: float = 1.0
     ) -> SourceId:
-        """A source that plays these one after the other once it is on a bridge; `SourceEnded` ends it."""
+        """A source that plays these one after the other once it is on a bridge; `SourceEnded` ends it.
+
+        Raises ResourcesExhausted.
+        """
         ...
 
     def close_source(self, source: SourceId) -> None:

@@ -1,7 +1,7 @@
 """What a call asks of its owner, and what it reports."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal
 
 from pbx.call.causes import Outcome
 from pbx.sip.session_events import (
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 
 SignalOutput = SendRequest | SendAck | SendResponse | CancelRequest | DialogOpened | DialogClosed
+SIGNALS: Final = (SendRequest, SendAck, SendResponse, CancelRequest, DialogOpened, DialogClosed)
+"""The same for `isinstance`, which tells them from a session's news at once."""
 
 
 @dataclass(slots=True)
@@ -78,6 +80,34 @@ class LegAnswered:
 
 
 @dataclass(slots=True)
+class Summoned:
+    """How a summons goes: answered, then ready to be put through.
+
+    Or over, with `status`: nobody answered, or whoever did is gone.
+    """
+
+    call: "Call"
+    number: int
+    state: Literal["answered", "ready", "over"]
+    status: int = 200
+
+
+@dataclass(slots=True)
+class DigitPressed:
+    """The waiting caller pressed a key."""
+
+    call: "Call"
+    digit: str
+
+
+@dataclass(slots=True)
+class Ending:
+    """A call that somebody was summoned for begins to end; `Finished` follows when every leg is gone."""
+
+    call: "Call"
+
+
+@dataclass(slots=True)
 class Finished:
     """Every leg is gone; the call's record is complete."""
 
@@ -85,5 +115,15 @@ class Finished:
 
 
 CallOutput = (
-    Signal | DecisionNeeded | LegOpened | LegClosed | Progressed | Established | LegAnswered | Finished
+    Signal
+    | DecisionNeeded
+    | LegOpened
+    | LegClosed
+    | Progressed
+    | Established
+    | LegAnswered
+    | Summoned
+    | DigitPressed
+    | Ending
+    | Finished
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from pbx.call.causes import Cause
 from pbx.media.values import Sound
@@ -89,9 +90,36 @@ class Collect:
 
 @dataclass(slots=True)
 class Wait:
-    """Answer, and let the caller hear sounds, round and round, until something else is decided."""
+    """Answer, and let the caller hear sounds, round and round, until something else is decided.
+
+    They begin with sample `start`, after those of `first`. With `digits` keys are told of when pressed.
+    `unanswered` does not answer: the caller is told of ringing when somebody is summoned and rings.
+    """
 
     sounds: Sequence[Sound] = ()
+    start: int = 0
+    first: Sequence[Sound] = ()
+    digits: bool = False
+    unanswered: bool = False
+
+
+Manner = Literal["listen", "whisper", "barge", "take-over"]
+"""How somebody takes part in the conversation of two: hears both; is heard by the callee too; is heard by
+both; or has the caller to themselves, and the callee is gone."""
+
+
+@dataclass(slots=True)
+class Summons:
+    """Ring somebody else beside what the call does: for a caller who waits, or to join two who talk.
+
+    `number` is the owner's name for it. All destinations ring at once; the first to answer hears `whisper`
+    and then waits to be put through. With `manner` it joins the conversation instead.
+    """
+
+    number: int
+    destinations: Sequence[Destination]
+    whisper: Sequence[Sound] = ()
+    manner: Manner | None = None
 
 
 @dataclass(slots=True)

@@ -1,7 +1,7 @@
 """What the watch over a leg's quality is told and says."""
 
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final, Literal, assert_never
 
 Direction = Literal["in", "out"]
 Band = Literal["excellent", "good", "fair", "poor", "bad"]
@@ -29,7 +29,8 @@ class QualityLimits:
     `alert_mos` and `alert_samples`: so many samples in a row below it raise an alert, so many at or above it
     end it. `one_way_s`: nothing comes, though we send. `dead_air_s`: neither side is louder than
     `silence_dbov`. `clipped_share`: more samples than that at full scale within an interval. `fewest` packets
-    make a sample.
+    make a sample. `rtp_timeout_s`: neither RTP nor RTCP comes, though both directions were agreed on (0:
+    never said).
     """
 
     alert_mos: float = 3.0
@@ -39,6 +40,7 @@ class QualityLimits:
     silence_dbov: float = -60.0
     clipped_share: float = 0.01
     fewest: int = 25
+    rtp_timeout_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,14 +119,83 @@ class Clipping:
 
 
 @dataclass(frozen=True, slots=True)
+class RtpTimeout:
+    """Nothing at all has come from the peer, neither RTP nor RTCP, though nobody is on hold."""
+
+    at: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class FlowsAgain:
-    """What a OneWayAudio (`in` or `out`) or DeadAir (`both`) said is over."""
+    """What a OneWayAudio or RtpTimeout (`in` or `out`) or a DeadAir (`both`) said is over."""
 
     direction: Direction | Literal["both"]
     at: float
 
 
-QualityEvent = QualitySample | QualityAlert | QualityRecovered | OneWayAudio | DeadAir | Clipping | FlowsAgain
+Alarm = QualityAlert | QualityRecovered | OneWayAudio | DeadAir | Clipping | RtpTimeout | FlowsAgain
+"""What is told to people, unlike samples."""
+
+QualityEvent = QualitySample | Alarm
+
+AlarmKind = Literal[
+    "quality-alert",
+    "quality-recovered",
+    "one-way-audio",
+    "dead-air",
+    "clipping",
+    "rtp-timeout",
+    "flows-again",
+]
+"""What an alarm is called in metrics and records."""
+
+
+def told(alarm: Alarm) -> tuple[AlarmKind, Direction | Literal["both"], float | None]:
+    """An alarm as plain values: its kind, its direction, and its MOS, seconds or share, when it has one."""
+    match alarm:
+        case QualityAlert(direction, _, mos):
+            return "quality-alert", direction, mos
+        case QualityRecovered(direction, _, mos):
+            return "quality-recovered", direction, mos
+        case OneWayAudio(direction, _, seconds):
+            return "one-way-audio", direction, seconds
+        case DeadAir(_, seconds):
+            return "dead-air", "both", seconds
+        case Clipping(_, share):
+            return "clipping", "in", share
+        case RtpTimeout(_, seconds):
+            return "rtp-timeout", "in", seconds
+        case FlowsAgain(direction, _):
+            return "flows-again", direction, None
+        case _:
+            assert_never(alarm)
+
+
+_WORDS: Final[dict[str, str]] = {
+    "quality-alert": "quality is low: MOS {value:.2f}",
+    "quality-recovered": "quality is good enough again: MOS {value:.2f}",
+    "one-way-audio": "audio flows one way only, for {value:.0f} s",
+    "dead-air": "nobody is heard, for {value:.0f} s",
+    "clipping": "the voice is distorted: {value:.1%} of it at full scale",
+    "rtp-timeout": "neither RTP nor RTCP came for {value:.0f} s",
+    "flows-again": "audio flows again",
+    "recording-paused": "the recording was paused",
+    "recording-resumed": "the recording went on",
+    "recording-disk-full": "the recording ended, because the disk is full",
+    "recording-disk-failed": "the recording ended, because the disk failed",
+    "recording-too-large": "the recording ended, because it has the size that recordings may have",
+}
+_SIDES: Final = {"in": "what we hear", "out": "what they hear", "both": "both directions"}
+
+
+def alarm_words(kind: str, direction: str, value: float | None) -> str:
+    """The same for a person to read; a kind that is not known stands for itself."""
+    side = _SIDES.get(direction)
+    words = _WORDS.get(kind)
+    # What a store has may be of another version, and is not to be read as a pattern.
+    text = kind if words is None else words.format(value=0.0 if value is None else value)
+    return text if side is None else f"{side}: {text}"
 
 
 @dataclass(frozen=True, slots=True)

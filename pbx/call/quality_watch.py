@@ -4,9 +4,11 @@
 receiver reports, RFC 3611 where it is sent). The two are kept apart, and what was not measured is None.
 """
 
-from typing import Final
+from dataclasses import replace
+from typing import Final, Literal
 
 from pbx.call.quality_events import (
+    AlarmKind,
     Clipping,
     DeadAir,
     Direction,
@@ -20,10 +22,11 @@ from pbx.call.quality_events import (
     QualityRecovered,
     QualitySample,
     QualityTotals,
+    RtpTimeout,
     band_of,
 )
 from pbx.media.values import LegStatistics
-from pbx.rtp.quality import burst_ratio, estimate
+from pbx.rtp.quality import MIN_PACKETS, burst_ratio, estimate
 
 # A packet is as long as this before it can be sent.
 PACKET_MS: Final = 20.0
@@ -35,7 +38,7 @@ _ALL_LOST: Final = 0.99
 class _Trend:
     """Samples of one direction in a row: the alert, and what they come to."""
 
-    __slots__ = ("alerted", "alerts", "bad", "count", "row", "worst")
+    __slots__ = ("alerted", "alerts", "bad", "count", "last", "row", "worst")
 
     def __init__(self) -> None:
         self.alerted = False
@@ -45,9 +48,11 @@ class _Trend:
         # The samples in a row that speak against what holds at present.
         self.row: list[float] = []
         self.worst: float | None = None
+        self.last: QualitySample | None = None
 
     def take(self, sample: QualitySample, limits: QualityLimits) -> list[QualityEvent]:
         self.count += 1
+        self.last = sample
         self.worst = sample.mos if self.worst is None else min(self.worst, sample.mos)
         low = sample.mos < limits.alert_mos
         self.bad += low
@@ -109,23 +114,48 @@ class QualityWatch:
     __slots__ = (
         "_at",
         "_dead_air",
-        "_last",
         "_limits",
         "_one_way_in",
         "_one_way_out",
+        "_timed_out",
         "_trends",
         "encoding",
+        "last",
     )
 
     def __init__(self, encoding: str, now: float, limits: QualityLimits | None = None) -> None:
         self.encoding = encoding
         self._limits = limits or QualityLimits()
         self._at = now
-        self._last = LegStatistics()
+        self.last = LegStatistics()
         self._trends: dict[Direction, _Trend] = {"in": _Trend(), "out": _Trend()}
         self._one_way_in = _Spell()
         self._one_way_out = _Spell()
         self._dead_air = _Spell()
+        self._timed_out = _Spell()
+
+    @property
+    def heard(self) -> QualitySample | None:
+        """The latest sample of what we hear; None: there was none yet."""
+        return self._trends["in"].last
+
+    @property
+    def said(self) -> QualitySample | None:
+        """The latest sample of what they hear."""
+        return self._trends["out"].last
+
+    @property
+    def troubles(self) -> list[tuple[AlarmKind, Direction | Literal["both"]]]:
+        """What was told and is not over yet."""
+        spells: tuple[tuple[bool, AlarmKind, Direction | Literal["both"]], ...] = (
+            (self._trends["in"].alerted, "quality-alert", "in"),
+            (self._trends["out"].alerted, "quality-alert", "out"),
+            (self._one_way_in.said, "one-way-audio", "in"),
+            (self._one_way_out.said, "one-way-audio", "out"),
+            (self._dead_air.said, "dead-air", "both"),
+            (self._timed_out.said, "rtp-timeout", "in"),
+        )
+        return [(kind, direction) for lasts, kind, direction in spells if lasts]
 
     def receive_snapshot(
         self,
@@ -134,18 +164,14 @@ class QualityWatch:
         *,
         receiving: bool,
         sending: bool,
-        buffering_ms: float = PACKET_MS,
         levels: Levels | None = None,
     ) -> list[QualityEvent]:
-        """What the leg has counted so far; `receiving` and `sending` are what its SDP agreed on.
-
-        `buffering_ms` adds to half the round trip: packet time, and the jitter buffer where there is one.
-        """
-        before, since = self._last, self._at
-        self._last, self._at = statistics, now
+        """What the leg has counted so far; `receiving` and `sending` are what its SDP agreed on."""
+        before, since = self.last, self._at
+        self.last, self._at = statistics, now
         events: list[QualityEvent] = []
         samples = (
-            _heard(self.encoding, before, statistics, now, buffering_ms, self._limits),
+            _heard(self.encoding, before, statistics, now, self._limits),
             self._said(before, now),
         )
         for sample in samples:
@@ -153,14 +179,16 @@ class QualityWatch:
                 events.append(sample)
                 events += self._trends[sample.direction].take(sample, self._limits)
         events += self._flow(before, statistics, since, now, both=receiving and sending)
+        events += self._presence(before, statistics, since, now, both=receiving and sending)
         events += self._loudness(before, statistics, levels, since, now)
         return events
 
-    def totals(self, statistics: LegStatistics, buffering_ms: float = PACKET_MS) -> QualityTotals:
-        """What the whole leg came to, by its last statistics."""
+    def totals(self, statistics: LegStatistics) -> QualityTotals:
+        """What the whole leg came to, by its last statistics; a MOS of fewer than 100 packets is None."""
         empty = LegStatistics()
-        heard = _heard(self.encoding, empty, statistics, self._at, buffering_ms, self._limits)
-        said = _reported(self.encoding, empty, statistics, self._at, self._limits)
+        limits = replace(self._limits, fewest=MIN_PACKETS)
+        heard = _heard(self.encoding, empty, statistics, self._at, limits)
+        said = _reported(self.encoding, empty, statistics, self._at, limits)
         return QualityTotals(
             _totals(heard, self._trends["in"], statistics.received.jitter_ms),
             _totals(said, self._trends["out"], statistics.heard.jitter_ms),
@@ -171,9 +199,9 @@ class QualityWatch:
 
     def _said(self, before: LegStatistics, now: float) -> QualitySample | None:
         """Only a new report says something new."""
-        if self._last.rtcp.received == before.rtcp.received:
+        if self.last.rtcp.received == before.rtcp.received:
             return None
-        return _reported(self.encoding, before, self._last, now, self._limits)
+        return _reported(self.encoding, before, self.last, now, self._limits)
 
     def _flow(
         self, before: LegStatistics, after: LegStatistics, since: float, now: float, *, both: bool
@@ -194,6 +222,22 @@ class QualityWatch:
             elif spell.ends(holds):
                 events.append(FlowsAgain(direction, now))
         return events
+
+    def _presence(
+        self, before: LegStatistics, after: LegStatistics, since: float, now: float, *, both: bool
+    ) -> list[QualityEvent]:
+        """Whether anything comes at all: a peer that is silent on purpose still reports (RFC 3550 §6.2)."""
+        limit_s = self._limits.rtp_timeout_s
+        gone = (
+            both
+            and limit_s > 0
+            and after.received.packets == before.received.packets
+            and after.rtcp.received == before.rtcp.received
+        )
+        seconds = self._timed_out.lasts(gone, since, now, limit_s)
+        if seconds is not None:
+            return [RtpTimeout(now, seconds)]
+        return [FlowsAgain("in", now)] if self._timed_out.ends(gone) else []
 
     def _loudness(
         self, before: LegStatistics, after: LegStatistics, levels: Levels | None, since: float, now: float
@@ -222,7 +266,21 @@ class QualityWatch:
 def never_heard(statistics: LegStatistics) -> int:
     """Packets that nobody heard: lost on the way, or too late (RFC 3550 counts repeats as received)."""
     received = statistics.received
-    return (received.lost or 0) + received.duplicated + received.late
+    return (received.lost or 0) + received.duplicated + _too_late(statistics)
+
+
+def _too_late(statistics: LegStatistics) -> int:
+    """Packets that came and were not heard: the relay's, and those that the jitter buffer had no use for."""
+    mix = statistics.mix
+    return statistics.received.late + mix.late + mix.overflowed
+
+
+def _buffering_ms(before: LegStatistics, after: LegStatistics) -> float:
+    """What adds to half the round trip: packet time, and the jitter buffer while the leg is mixed."""
+    one, other = before.mix, after.mix
+    if other.played == one.played or other.delay_ms is None:
+        return PACKET_MS
+    return PACKET_MS + other.delay_ms
 
 
 def _heard(
@@ -230,7 +288,6 @@ def _heard(
     before: LegStatistics,
     after: LegStatistics,
     now: float,
-    buffering_ms: float,
     limits: QualityLimits,
 ) -> QualitySample | None:
     """What came from the peer between two snapshots, or None when it was too little to tell."""
@@ -238,10 +295,12 @@ def _heard(
     if other.lost is None:
         return None
     lost = max(0, never_heard(after) - never_heard(before))
-    arrived = other.packets - one.packets - (other.duplicated - one.duplicated) - (other.late - one.late)
+    late = _too_late(after) - _too_late(before)
+    arrived = other.packets - one.packets - (other.duplicated - one.duplicated) - late
     expected = max(0, arrived) + lost
     runs = None if other.loss_runs is None else other.loss_runs - (one.loss_runs or 0)
     round_trip_ms = after.heard.round_trip_ms
+    buffering_ms = _buffering_ms(before, after)
     return _sample(
         "in", encoding, expected, lost, runs, other.jitter_ms, round_trip_ms, now, buffering_ms, limits
     )

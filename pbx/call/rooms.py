@@ -30,7 +30,10 @@ class Rooms:
         return 0 if room is None else len(room.members)
 
     def join(self, name: str, leg: LegId, *, muted: bool = False) -> None:
-        """Bring a leg into a room, which opens if it has to; `muted` only listens."""
+        """Bring a leg into a room, which opens if it has to; `muted` only listens.
+
+        Raises ResourcesExhausted when it cannot open.
+        """
         media = self._media
         room = self.open.get(name)
         if room is None:

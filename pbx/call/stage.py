@@ -4,42 +4,64 @@ from collections.abc import Sequence
 from typing import Literal
 
 from pbx.call.media import Media
+from pbx.errors import ResourcesExhausted
 from pbx.media.values import BridgeId, LegId, Member, SinkId, Sound, SourceId
 
 
 class Stage:
     """The legs of a call, a source that they hear and a sink that hears them.
 
+    `seat`, `play` and `listen` raise ResourcesExhausted when the media plane has nothing left for them. After
+    the last two everything is as it was, but for what was playing before; after the first nobody may hear
+    anybody.
+
     Two legs with neither hear each other by `Media.bridge`, which relays when it can; anything else is a
     bridge of its own. `source` is what is playing, `sink` what listens, `deaf` the leg that hears nobody and
     is heard by nobody while that plays; None: nothing, nobody.
     """
 
-    __slots__ = ("_bridge", "_media", "deaf", "rows", "sink", "source")
+    __slots__ = ("_apart", "_bridge", "_media", "deaf", "rows", "sink", "source")
 
     def __init__(self, media: Media) -> None:
         self._media = media
         self._bridge: BridgeId | None = None
+        self._apart: tuple[tuple[LegId, LegId], ...] = ()
         self.deaf: LegId | None = None
         self.rows: tuple[LegId, ...] = ()
         self.source: SourceId | None = None
         self.sink: SinkId | None = None
 
-    def seat(self, *rows: LegId) -> None:
-        """These legs and no others hear each other, beside what is playing; who was there leaves."""
+    def seat(self, *rows: LegId, apart: Sequence[tuple[LegId, LegId]] = ()) -> None:
+        """These legs and no others hear each other, beside what is playing; who was there leaves.
+
+        Of `apart`, pairs of a talker and a listener, the listener does not hear the talker.
+        """
+        self._keep_apart(None)
+        self._apart = tuple(apart)
         for row in self.rows:
             if row not in rows:
                 self._media.leave(row)
         self.rows = rows
         self._settle()
 
-    def play(self, sounds: Sequence[Sound], *, loops: bool, deaf: LegId | None = None) -> SourceId:
-        """Let everybody hear these instead of what was playing; neither `deaf` nor who it talks to does."""
+    def play(
+        self, sounds: Sequence[Sound], *, loops: bool, deaf: LegId | None = None, start: int = 0
+    ) -> SourceId:
+        """Let everybody hear these instead of what was playing; neither `deaf` nor who it talks to does.
+
+        They begin with sample `start`.
+        """
         self._forget_source()
-        self.source = self._media.play(sounds, loops=loops)
-        self.deaf = deaf
-        self._settle()
-        return self.source
+        try:
+            source = self.source = self._media.play(sounds, loops=loops, start=start)
+            self.deaf = deaf
+            self._settle()
+        except ResourcesExhausted:
+            self._forget_source()
+            if self._bridge is not None:
+                self._settle()
+            raise
+        return source
 
     def silence(self) -> None:
         """What is playing ends."""
@@ -51,9 +73,14 @@ class Stage:
         self, kind: Literal["one", "mix", "stereo"], left: LegId | None, right: LegId | None
     ) -> SinkId:
         """Open a sink that hears everything that is said here."""
-        self.sink = self._media.open_sink(kind=kind, left=left, right=right)
-        self._settle()
-        return self.sink
+        sink = self.sink = self._media.open_sink(kind=kind, left=left, right=right)
+        try:
+            self._settle()
+        except ResourcesExhausted:
+            self.sink = None
+            self._media.close_sink(sink)
+            raise
+        return sink
 
     def unlisten(self) -> None:
         """The sink, which its owner has closed, is gone."""
@@ -63,6 +90,8 @@ class Stage:
     def clear(self) -> None:
         """Nobody hears anybody here any more; the sink is its owner's to close, before."""
         self._forget_source()
+        self._keep_apart(None)
+        self._apart = ()
         self.sink = None
         for row in self.rows:
             self._media.leave(row)
@@ -81,8 +110,7 @@ class Stage:
         if not self.rows:
             self._close_bridge()
             return
-        if self.source is None and self.sink is None and len(self.rows) == 2:
-            self._media.bridge(*self.rows)
+        if self.source is None and self.sink is None and len(self.rows) == 2 and self._relay(*self.rows):
             self._close_bridge()
             return
         if self._bridge is None:
@@ -92,6 +120,22 @@ class Stage:
             if member is not None:
                 self._media.join(self._bridge, member)
         self._hush(0.0)
+        self._keep_apart(0.0)
+
+    def _relay(self, one: LegId, other: LegId) -> bool:
+        """Let the two hear each other without mixing; where there is no room for that, they stay mixed."""
+        try:
+            self._media.bridge(one, other)
+        except ResourcesExhausted:
+            if self._bridge is None:
+                raise
+            return False
+        return True
+
+    def _keep_apart(self, value: float | None) -> None:
+        if self._bridge is not None:
+            for talker, listener in self._apart:
+                self._media.gain(self._bridge, talker, listener, value)
 
     def _hush(self, value: float | None) -> None:
         """The leg that put the others on hold hears nothing, and is not heard beside their music."""

@@ -29,6 +29,7 @@ Input = Literal[
     "refuse",  # the decision: a final code
     "progressed",  # a branch rings or sends early media
     "answered",  # a branch answered, and its answer fits our offer
+    "connected",  # somebody who was summoned and answered is to have the waiting caller
     "branch-refused",  # a branch failed, others of its group still ring
     "group-refused",  # the last branch of its group failed, another group is left
     "all-refused",  # the last branch of the last group failed
@@ -54,7 +55,8 @@ Input = Literal[
 Action = Literal[
     "ring_group", "ring_next_group", "pass_progress", "connect", "drop_branch", "ask_again",
     "ask_after_timeout", "play", "ask_after_sounds", "collect", "await_digits", "take_digit",
-    "ask_after_digits", "hold_on", "join_room", "enter_room", "pass_digit", "answer_echo", "refuse_caller",
+    "ask_after_digits", "hold_on", "resume", "tell_ringing", "pick_up", "tell_digit",
+    "join_room", "enter_room", "pass_digit", "answer_echo", "refuse_caller",
     "refuse_exhausted", "release_branches", "release_other", "release_all", "complete_late_offer",
     "relay_offer", "relay_answer", "relay_refusal", "finish",
 ]  # fmt: skip
@@ -114,6 +116,11 @@ TABLE: dict[tuple[State, Input], tuple[Action, State]] = {
     ("waiting", "wait"): ("hold_on", "waiting"),
     ("waiting", "join"): ("join_room", "conferring"),
     ("waiting", "echo"): ("answer_echo", "echoing"),
+    ("waiting", "played"): ("resume", "waiting"),
+    ("waiting", "digit"): ("tell_digit", "waiting"),
+    ("waiting", "progressed"): ("tell_ringing", "waiting"),
+    ("waiting", "answered"): ("pick_up", "waiting"),
+    ("waiting", "connected"): ("connect", "talking"),
     ("waiting", "exhausted"): ("refuse_exhausted", "ending"),
     ("waiting", "refuse"): ("refuse_caller", "ending"),
     ("waiting", "acknowledged"): ("complete_late_offer", "waiting"),
@@ -132,6 +139,7 @@ TABLE: dict[tuple[State, Input], tuple[Action, State]] = {
     ("conferring", "caller-cancelled"): ("release_branches", "ending"),
     ("conferring", "hang-up"): ("release_all", "ending"),
     ("talking", "digit"): ("pass_digit", "talking"),
+    ("talking", "answered"): ("pick_up", "talking"),
     ("talking", "acknowledged"): ("complete_late_offer", "talking"),
     ("talking", "unanswerable"): ("release_all", "ending"),
     ("talking", "offered"): ("relay_offer", "talking"),
@@ -163,6 +171,7 @@ ABSENT: dict[Input, str] = {
     "refuse": "a plan is for a call that waits for one; it came too late",
     "progressed": "only a branch that still rings has progress to tell",
     "answered": "the session of a branch that was given up acknowledges and ends a late answer by itself",
+    "connected": "only a caller who waits can be put through",
     "branch-refused": "only branches that still ring count",
     "group-refused": "only branches that still ring count",
     "all-refused": "only branches that still ring count",
@@ -170,7 +179,7 @@ ABSENT: dict[Input, str] = {
     "all-timeout": "the ring time runs only while branches ring",
     "stopped": "only branches that still ring count",
     "played": "only sounds that something waits for",
-    "digit": "only a menu takes digits, and two that talk have them passed on",
+    "digit": "only a menu or a queue takes digits, and two that talk have them passed on",
     "digits-due": "only a menu waits for digits",
     "exhausted": "ports are taken only for a plan",
     "caller-cancelled": "a call ends once",

@@ -75,6 +75,7 @@ def record(call: "Call") -> None:
     try:
         _record(call, wanted)
     except ResourcesExhausted as bound:
+        call.shared.ran_out(bound)
         call.shared.recorder.refused(wanted, call.record.id, str(bound))
 
 
@@ -91,14 +92,15 @@ def _record(call: "Call", wanted: Recording) -> None:
         return
     if stage is None:
         stage = call.stage = Stage(call.media)
+    if stage.rows[:2] != (caller.row, other.row):
+        # They hear each other already.
+        stage.rows = (caller.row, other.row)
     if wanted.what == "both":
         sink = stage.listen("stereo", caller.row, other.row)
     elif wanted.what == "mix":
         sink = stage.listen("mix", None, None)
     else:
         sink = stage.listen("one", caller.row if wanted.what == "caller" else other.row, None)
-    if stage.rows != (caller.row, other.row):
-        stage.seat(caller.row, other.row)
     call.shared.recorder.begin(sink, wanted, call.record.id)
 
 
@@ -162,7 +164,10 @@ def _hold_music(call: "Call") -> None:
             stage.rows = (call.caller.audio.row, other.audio.row)
         deaf = holders[0].audio.row
         if stage.source is None or stage.deaf != deaf:
-            stage.play(music(), loops=True, deaf=deaf)
+            try:
+                stage.play(music(), loops=True, deaf=deaf)
+            except ResourcesExhausted as bound:
+                call.shared.ran_out(bound)
     elif stage is not None and stage.source is not None:
         stage.silence()
 

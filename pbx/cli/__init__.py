@@ -44,6 +44,10 @@ VERBS: Mapping[str, Verb] = {
     "status": Verb("pbx.cli.control:status", "Show how a running service is doing."),
     "calls": Verb("pbx.cli.control:calls", "List the calls that go on, or with --since those that ended."),
     "registrations": Verb("pbx.cli.control:registrations", "List who is registered at a running service."),
+    "queues": Verb(
+        "pbx.cli.queues:queues", "Show who waits and who serves; agents, supervisors, simulation."
+    ),
+    "record": Verb("pbx.cli.record:record", "Pause the recording of a call, and go on with it."),
     "sipp": Verb("pbx.cli.sipp:sipp", "Run the SIPp suite against a PBX that it starts."),
     "bench": Verb("pbx.cli.bench:bench", "Measure calls and packets on this machine."),
 }

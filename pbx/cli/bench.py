@@ -4,6 +4,7 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,8 +15,9 @@ from pbx.errors import OperatorError
 if TYPE_CHECKING:
     from benchmarks.subject import Subject
 
-# Port pairs: for 300 calls a second with their rests, for 400 calls that talk, for the leak search, to try.
-_SIGNALLING_PAIRS = 3000
+# Port pairs: for 800 calls at once (more ports in a row are rarely free beside other services), for 400 calls
+# that talk, for the leak search, to try.
+_SIGNALLING_PAIRS = 1600
 _PACKET_PAIRS = 900
 _LEAK_PAIRS = 800
 _SMOKE_PAIRS = 100
@@ -39,6 +41,7 @@ _DELAY_CALLS, _SMOKE_CALLS = 100, 10
 )
 @click.option("--no-signalling", is_flag=True, help="Leave out the cost of calls.")
 @click.option("--no-packets", is_flag=True, help="Leave out the cost of packets.")
+@click.option("--no-dialplan", is_flag=True, help="Leave out decisions, loading and plugins that sleep.")
 @click.option("--leaks", is_flag=True, help="Only see what 2,000 calls leave behind, three times over.")
 @click.option("--soak", is_flag=True, help="Only 300 calls a second for 60 s: none failed, memory flat.")
 @click.option("--smoke", is_flag=True, help="Everything, so briefly that only its working is shown.")
@@ -51,6 +54,7 @@ def bench(
     wants_ramp: bool,
     no_signalling: bool,
     no_packets: bool,
+    no_dialplan: bool,
     leaks: bool,
     soak: bool,
     smoke: bool,
@@ -88,6 +92,7 @@ def bench(
             result["media"] = _media(say, 0.5, 1, smoke=True)
             result["leaks"] = _leaks(say, subject, 20, 1, _SMOKE_PATIENCE_S)
             result["soak"] = _soak(say, subject, 30, 1.0, 0.0, _SMOKE_PATIENCE_S)
+        result["dialplan"] = _dialplan(say, brief=True)
     elif leaks:
         with running(_LEAK_PAIRS) as subject:
             result["leaks"] = _leaks(say, subject, _LEAK_CALLS, _LEAK_ROUNDS, _LEAK_PATIENCE_S)
@@ -95,6 +100,8 @@ def bench(
         with running(_SIGNALLING_PAIRS) as subject:
             result["soak"] = _soak(say, subject, _SOAK_RATE, _SOAK_S, _WARM_S, _SOAK_PATIENCE_S)
     else:
+        if not no_dialplan:
+            result["dialplan"] = _dialplan(say, brief=False)
         if not no_signalling:
             with running(_SIGNALLING_PAIRS) as subject:
                 result["signalling"] = _signalling(say, subject, chosen_rates, seconds, _WARM_S, repeat)
@@ -150,6 +157,20 @@ def _signalling(
     found = signalling.measure(subject, rates, seconds=seconds, warm=warm, repeat=repeat, say=say.text)
     _refuse_faults(subject.faults())
     return [rate.to_json() for rate in found]
+
+
+def _dialplan(say: _Table, *, brief: bool) -> dict[str, Any]:
+    from benchmarks import blocking_plugins, dialplan
+
+    say.head("The dialplan: CPU of a decision, of loading and of tests", "figure, and what is aimed at")
+    found = dialplan.measure(brief=brief)
+    for line in found.lines():
+        say.text(line)
+    say.head("Calls beside a plugin that sleeps for 10 s in blocking code", "longest time to a decision")
+    delays = blocking_plugins.measure()
+    for each in delays:
+        say.text(blocking_plugins.row(each))
+    return {**found.to_json(), "blocking_plugins": [asdict(each) for each in delays]}
 
 
 def _ramp(say: _Table, subject: "Subject") -> dict[str, Any]:

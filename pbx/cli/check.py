@@ -12,6 +12,7 @@ from pbx.errors import DocumentError, OperatorError, Problem
 
 if TYPE_CHECKING:
     from pbx.config.settings import Settings
+    from pbx.dialplan.lint import Finding
     from pbx.dialplan.scope import KnownNames
     from pbx.documents import Document
 
@@ -26,6 +27,7 @@ class Report:
     kind: Kind
     problems: Sequence[Problem]
     summary: str = ""
+    warnings: "Sequence[Finding]" = ()
 
 
 @click.command()
@@ -42,12 +44,14 @@ def check(files: tuple[Path, ...], config: Path | None, as_json: bool) -> None:
 
     A file's kind is known by its top-level keys. Without FILE, the configuration and the dialplan it names
     are checked; a configuration among the FILEs brings its dialplan along. Problems are printed on stderr as
-    file:line:column, what was found, what was expected, and the nearest spelling.
+    file:line:column, what was found, what was expected, and the nearest spelling; so are the warnings of
+    `pbx lint`, with which a dialplan is still sound.
 
     Exit code 0 when everything is sound, 1 when it is not.
 
     With --json: {"ok": bool, "files": [{"file", "kind": "dialplan" | "configuration" | "unknown", "ok",
-    "summary", "problems": [{"file", "line", "column", "message", "suggestion"}]}]}.
+    "summary", "problems": [{"file", "line", "column", "message", "suggestion"}],
+    "warnings": [{"code", and the same}]}]}.
     """
     reports = _reports(files, config)
     sound = not any(report.problems for report in reports)
@@ -56,6 +60,8 @@ def check(files: tuple[Path, ...], config: Path | None, as_json: bool) -> None:
     else:
         for report in reports:
             print_problems(report.problems)
+            for finding in report.warnings:
+                click.echo(str(finding), err=True)
             if not report.problems:
                 click.echo(f"{report.file}: ok ({report.kind}: {report.summary})")
     raise SystemExit(0 if sound else 1)
@@ -123,10 +129,11 @@ def _check_dialplan(file: Path, document: "Document", known: "KnownNames | None"
     from pbx.dialplan.check import check_document
 
     try:
-        summary = check_document(document, known, file.parent)
+        checked = check_document(document, known, file.parent)
     except DocumentError as error:
         return Report(str(file), "dialplan", error.problems)
-    return Report(str(file), "dialplan", (), str(summary))
+    summary = "" if checked.problems else str(checked.summary)
+    return Report(str(file), "dialplan", checked.problems, summary, checked.warnings)
 
 
 def _check_configuration(file: Path, *, secrets: bool = False) -> "tuple[Report, Settings | None]":
@@ -137,11 +144,31 @@ def _check_configuration(file: Path, *, secrets: bool = False) -> "tuple[Report,
         plugins = settings.known.plugins or ()
     except DocumentError as error:
         return Report(str(file), "configuration", error.problems), None
+    problems = _sound_problems(settings, file)
+    if problems:
+        return Report(str(file), "configuration", problems), settings
     users, trunks = len(settings.users), len(settings.trunks)
     summary = f"{users} user{'' if users == 1 else 's'}, {trunks} trunk{'' if trunks == 1 else 's'}"
     if plugins:
         summary += f", {len(plugins)} plugin{'' if len(plugins) == 1 else 's'}"
     return Report(str(file), "configuration", (), summary), settings
+
+
+def _sound_problems(settings: "Settings", file: Path) -> tuple[Problem, ...]:
+    """What is wrong with the operator's sounds: better said now than when a caller should hear them."""
+    from pbx.documents import load
+    from pbx.media.wav import read_wav
+
+    said: list[str] = []
+    for path in sorted(settings.directories.sounds.rglob("*.wav")):
+        try:
+            read_wav(path)
+        except OperatorError as error:
+            said.append(str(error))
+    if not said:
+        return ()
+    place = load(file).place(("directories", "sounds"))
+    return tuple(Problem(place, each) for each in said)
 
 
 def _as_json(report: Report) -> dict[str, Any]:
@@ -151,4 +178,5 @@ def _as_json(report: Report) -> dict[str, Any]:
         "ok": not report.problems,
         "summary": report.summary,
         "problems": [problem_json(problem) for problem in report.problems],
+        "warnings": [{"code": each.code, **problem_json(each.advised)} for each in report.warnings],
     }

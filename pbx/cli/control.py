@@ -2,7 +2,7 @@
 
 import json
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
@@ -101,7 +101,11 @@ def status(config: Path, as_json: bool) -> None:
 @_config
 @_json
 def calls(config: Path, since: str | None, limit: int, as_json: bool) -> None:
-    """List the calls of a running service, oldest first; with --since, those that have ended."""
+    """List the calls of a running service, oldest first; with --since, those that have ended.
+
+    mos is the worst of all legs, both directions; - when it was not measured. With ! `pbx why` has something
+    to tell.
+    """
     if since is not None:
         from pbx.cli.records import show_ended
 
@@ -118,11 +122,27 @@ def calls(config: Path, since: str | None, limit: int, as_json: bool) -> None:
             f"{call['duration_seconds']:.0f} s",
             call["caller"],
             call["called"],
-            " - ".join(f"{leg['peer']} {leg['codec'] or ''}".strip() for leg in call["legs"]),
+            lowest(
+                [mos for leg in call["legs"] for mos in (leg.get("mos"), leg.get("peer_mos"))],
+                bool(call.get("notes")),
+            ),
+            " - ".join(map(_leg, call["legs"])),
         ]
         for call in value["calls"]
     ]
-    table(["call", "state", "since", "from", "to", "legs"], rows, value["total"])
+    table(["call", "state", "since", "from", "to", "mos", "legs"], rows, value["total"])
+
+
+def _leg(leg: dict[str, Any]) -> str:
+    words = f"{leg['peer']} {leg['codec'] or ''}".strip()
+    troubles = ", ".join(leg.get("troubles", ()))
+    return f"{words} ({troubles})" if troubles else words
+
+
+def lowest(scores: Iterable[float | None], noted: bool) -> str:
+    """The worst MOS of a call, with a mark when `pbx why` has something to tell about it."""
+    known = [score for score in scores if score is not None]
+    return (f"{min(known):.1f}" if known else "-") + ("!" if noted else "")
 
 
 @click.command()

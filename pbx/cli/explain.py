@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pbx.dialplan.call import Call
     from pbx.dialplan.generation import Generation
     from pbx.dialplan.live import Switched
+    from pbx.dialplan.queue_rehearsal import AgentMood
     from pbx.dialplan.rehearsal import Givens
 
 
@@ -43,6 +44,14 @@ if TYPE_CHECKING:
     metavar="TARGET=OUTCOME",
     help="How a target or queue/NAME answers: busy, no-answer, …, answered; again for each time.",
 )
+@click.option(
+    "--agent",
+    "agents",
+    multiple=True,
+    metavar="AGENT=STATE",
+    help="What an agent of a queue does: available (as the others are), no-answer, busy, paused, offline.",
+)
+@click.option("--waiting", multiple=True, metavar="QUEUE=N", help="So many callers wait in a queue already.")
 @click.option("--digits", multiple=True, metavar="DIGITS", help="What is dialled in the menus, in turn.")
 @click.option("--switch", "switches", multiple=True, metavar="NAME=closed", help="What a switch says.")
 @click.option("--http", "answers", multiple=True, metavar="ID=JSON", help="What a web service answers.")
@@ -56,6 +65,8 @@ def explain(
     config: Path | None,
     dialplan: Path | None,
     outcomes: tuple[str, ...],
+    agents: tuple[str, ...],
+    waiting: tuple[str, ...],
     digits: tuple[str, ...],
     switches: tuple[str, ...],
     answers: tuple[str, ...],
@@ -73,26 +84,56 @@ def explain(
     With --json: {"dialplan", "call": {"from", "name", "user", "to", "source", "via", "at"}, "entry":
     {"source", "chain", "file", "line", "column"} or null, "path": [{"chain", "position", "handler", "rule",
     "file", "line", "column", "saw", "said", "reason", "decision"}], "decision": {"kind", …, "reason"},
-    "then": [{"asked", "digits", "path", "decision"}]}. What a decision has by its kind:
+    "then": [{"asked", "digits", "path", "decision"}], "queued": [{"queue", "offered", "answered", "outcome",
+    "ended_s"}]}. What a decision has by its kind:
     pbx.dialplan.words.as_json.
     """
     from pbx.dialplan.compiler import load_dialplan
     from pbx.dialplan.explain import explain_all, explanation_json, followed, ladder
 
-    settings = _settings(config, dialplan)
+    settings = settings_of(config, dialplan)
     path = dialplan or (settings.dialplan if settings else Path())
     generation = load_dialplan(path, settings.known if settings else None)
     call = _call(settings, generation, from_, to, via, at)
     if headers:
         call = replace(call, headers=_named(headers, ":", "--header"))
-    given = _givens(outcomes, digits, switches, answers)
-    verdict, *after = explain_all(generation, call, given)
+    given = replace(
+        _givens(outcomes, digits, switches, answers),
+        agents=_agents(agents) if agents or waiting else None,
+        waiting=_waiting(waiting),
+    )
+    rehearsal = explain_all(generation, call, given)
+    verdict, *after = rehearsal.verdicts
     if settings is not None and settings.known.plugins is not None:
         settings.known.plugins.host.stop_blocking()
     if as_json:
-        print_json(explanation_json(generation, call, verdict, after))
+        print_json(explanation_json(generation, call, verdict, after, rehearsal.queued))
     else:
-        click.echo("\n".join([ladder(generation, call, verdict), *followed(after)]))
+        lines = [ladder(generation, call, verdict), *followed(after), *map(str, rehearsal.queued)]
+        click.echo("\n".join(lines))
+
+
+def _agents(texts: tuple[str, ...]) -> "dict[str, AgentMood]":
+    from pbx.dialplan.queue_rehearsal import MOODS
+
+    found: dict[str, AgentMood] = {}
+    for agent, text in _named(texts, "=", "--agent").items():
+        mood = next((each for each in MOODS if each == text), None)
+        if mood is None:
+            raise click.BadParameter(
+                f"found {text!r}, expected one of {', '.join(MOODS)}", param_hint="--agent"
+            )
+        found[agent] = mood
+    return found
+
+
+def _waiting(texts: tuple[str, ...]) -> dict[str, int]:
+    found = {}
+    for queue, text in _named(texts, "=", "--waiting").items():
+        if not text.isdecimal():
+            raise click.BadParameter(f"found {text!r}, expected a number", param_hint="--waiting")
+        found[queue] = int(text)
+    return found
 
 
 def _givens(
@@ -136,7 +177,8 @@ def _pair(text: str, separator: str, option: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
-def _settings(config: Path | None, dialplan: Path | None) -> "Settings | None":
+def settings_of(config: Path | None, dialplan: Path | None) -> "Settings | None":
+    """The configuration that is named, or is here; None when a dialplan is all there is."""
     from pbx.config.settings import DEFAULT_FILE, Settings
 
     if config is None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pbx.cli.control import table
+from pbx.cli.control import lowest, table
 from pbx.cli.output import print_json
 from pbx.errors import OperatorError
 
@@ -70,7 +70,7 @@ def show_ended(config: Path, since: str, limit: int, *, as_json: bool) -> None:
         print_json({"calls": [row_json(row) for row in rows]})
         return
     table(
-        ["call", "started", "talked", "from", "to", "answered by", "end", "gen"],
+        ["call", "started", "talked", "from", "to", "answered by", "end", "mos", "gen"],
         [
             [
                 row.id,
@@ -80,6 +80,7 @@ def show_ended(config: Path, since: str, limit: int, *, as_json: bool) -> None:
                 row.called,
                 row.answered_by or "-",
                 f"{row.cause} {row.status or ''}".strip(),
+                lowest([mos for leg in row.legs for mos in (leg.mos, leg.peer_mos)], bool(row.notes)),
                 str(row.generation),
             ]
             for row in rows
@@ -93,6 +94,17 @@ def show_ended(config: Path, since: str, limit: int, *, as_json: bool) -> None:
 def row_json(row: "CallRow") -> dict[str, Any]:
     """A finished call as plain values; the keys are the columns of the store, times as RFC 3339."""
     values = asdict(row)
+    values["notes"] = [
+        {
+            "at": datetime.fromtimestamp(note.noted_epoch, UTC).isoformat(),
+            "label": note.label,
+            "kind": note.kind,
+            "direction": note.direction,
+            "value": note.value,
+            "words": note.words,
+        }
+        for note in row.notes
+    ]
     for key in ("started", "progressed", "answered", "ended"):
         epoch = values.pop(f"{key}_epoch")
         values[f"{key}_at"] = None if epoch is None else datetime.fromtimestamp(epoch, UTC).isoformat()

@@ -77,17 +77,50 @@ def _lines(found: dict[str, Any]) -> list[str]:
     started = datetime.fromisoformat(call["started_at"]).astimezone(UTC).astimezone()
     whose = f"from {call['caller'] or 'nobody'} to {call['called']}, coming from {call['source']}"
     lines = [f"call     {call['id']} {whose}, at {started:%Y-%m-%d %H:%M:%S %Z}"]
-    lines += [f"leg      {leg['label']}  {leg['call_id']}" for leg in call.get("legs", ())]
+    for leg in call.get("legs", ()):
+        lines.append(f"leg      {leg['label']}  {leg['call_id']}")
+        lines += _quality(leg)
     decided = found["routing"].get("decided", ())
     for step in decided:
         lines += _step(step)
     if not decided:
         why_not = found["routing"].get("error", "it ended before the dialplan had decided")
         lines.append(f"decision none: {why_not}")
+    for note in call.get("notes", ()):
+        seconds = (datetime.fromisoformat(note["at"]) - datetime.fromisoformat(call["started_at"])).seconds
+        lines.append(f"noted    after {seconds} s, {note['label'] or 'the call'}: {note['words']}")
     if found["active"]:
         lines.append("end      it goes on")
     else:
         lines.append(f"end      {call['cause']} {call['status'] or ''}".rstrip())
+    return lines
+
+
+def _quality(leg: dict[str, Any]) -> list[str]:
+    """What a leg's media came to, each direction in a line; what was not measured is left out."""
+    sides = (
+        ("heard", leg.get("packets_received"), "packets_lost", "jitter_ms", "mos", "worst_mos"),
+        (
+            "sent",
+            leg.get("packets_sent"),
+            "peer_packets_lost",
+            "peer_jitter_ms",
+            "peer_mos",
+            "peer_worst_mos",
+        ),
+    )
+    lines: list[str] = []
+    for side, packets, lost, jitter, mos, worst in sides:
+        if not packets:
+            continue
+        words = [f"{packets} packets"]
+        words += [f"{leg[lost]} lost"] if leg.get(lost) is not None else []
+        words += [f"jitter {leg[jitter]:.1f} ms"] if leg.get(jitter) is not None else []
+        words += [f"MOS {leg[mos]:.2f}"] if leg.get(mos) is not None else []
+        words += [f"at worst {leg[worst]:.2f}"] if leg.get(worst) is not None else []
+        lines.append(f"         {side:<5} {', '.join(words)}")
+    if leg.get("round_trip_ms") is not None:
+        lines.append(f"         round trip {leg['round_trip_ms']:.0f} ms")
     return lines
 
 

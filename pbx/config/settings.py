@@ -29,18 +29,26 @@ from pbx.config.values import (
 )
 from pbx.dialplan.plugins import load_plugins
 from pbx.dialplan.scope import KnownNames
-from pbx.documents import Count, Document, Duration, Flag, Shape, ShapeError, Text, Whole, load, validate
+from pbx.documents import (
+    Count,
+    Document,
+    Duration,
+    Flag,
+    Shape,
+    ShapeError,
+    Size,
+    Text,
+    Whole,
+    load,
+    validate,
+)
 from pbx.errors import DocumentError, Place, Problem
-from pbx.media.tones import TONES
 
 if TYPE_CHECKING:
     from pbx.media.sounds import SoundLibrary
 
 DEFAULT_FILE = Path("pbx.yaml")
 _EVERY_ADDRESS = "0.0.0.0"  # noqa: S104  # phones call from anywhere; http stays on this machine
-
-# What a dialplan may say and the service cannot carry out yet.
-_UNAVAILABLE = frozenset({"queue"})
 
 Algorithm = Literal["md5", "sha-256"]
 _HEX_DIGITS: Mapping[Algorithm, int] = {"md5": 32, "sha-256": 64}
@@ -158,7 +166,14 @@ class Media(Shape):
     ports: PortRangeValue = Field(PortRange(20000, 29999), description="UDP ports for RTP and RTCP.")
     threads: Whole = Field(1, ge=1, le=64, description="Media threads, at most one for each core.")
     pool: Count = Field(64, description="Port pairs that are bound before they are needed.")
-    rtp_timeout: Duration = Field(0.0, description="Silence on a leg that is reported; 0s for never.")
+    rtp_timeout: Duration = Field(
+        60.0,
+        description="How long neither RTP nor RTCP may come from a leg that talks and is not on hold; 0s for "
+        "ever.",
+    )
+    on_rtp_timeout: Literal["hangup", "flag"] = Field(
+        "hangup", description="What follows: hangup ends the call, flag notes it in log, record and metrics."
+    )
     srtp: Srtp = Field(
         "optional",
         description="SRTP with keys in SDP (RFC 4568): off; optional: taken when a peer offers it; required: "
@@ -181,6 +196,9 @@ class Directories(Shape):
 
 
 def _country_of_tones(name: str) -> str:
+    # It loads numpy, for which a verb that only reads a configuration should not wait.
+    from pbx.media.tones import TONES
+
     if name not in TONES:
         raise ShapeError(f"found {name}, expected one of {', '.join(sorted(TONES))}")
     return name
@@ -228,6 +246,25 @@ class Limits(Shape):
     """Bounds of the whole service."""
 
     calls: Count = Field(2000, description="Calls at once; beyond, 503 with Retry-After.")
+
+
+# A WAV file counts in 32 bits.
+_LARGEST_RECORDING_MIB = 4095
+
+
+def _of_a_file(octets: int) -> int:
+    if not 1 << 10 <= octets <= _LARGEST_RECORDING_MIB << 20:
+        raise ShapeError(f"expected a size from 1KiB to {_LARGEST_RECORDING_MIB}MiB")
+    return octets
+
+
+class Recordings(Shape):
+    """Recordings of calls."""
+
+    max_size: Annotated[Size, AfterValidator(_of_a_file)] = Field(
+        1 << 30,
+        description="The largest file: a recording that reaches it ends, and the call goes on.",
+    )
 
 
 class Records(Shape):
@@ -290,6 +327,7 @@ class Settings(Shape):
     )
     policy: Policy = Field(default_factory=Policy, description="What of one leg the other may see.")
     limits: Limits = Field(default_factory=Limits, description="Bounds of the whole service.")
+    recordings: Recordings = Field(default_factory=Recordings, description="Recordings of calls.")
     records: Records = Field(default_factory=Records, description="How long finished calls are kept.")
     watch: Flag = Field(False, description="Reload the dialplan as soon as one of its files changes.")
     drain: Duration = Field(10.0, description="How long calls may go on after SIGTERM.")
@@ -329,11 +367,9 @@ class Settings(Shape):
             if missing:
                 raise DocumentError(tuple(missing))
             plugins = load_plugins(self.plugins)
-            self._known = KnownNames(
-                frozenset(self.users), frozenset(self.trunks), plugins, unavailable=_UNAVAILABLE
-            )
+            self._known = KnownNames(frozenset(self.users), frozenset(self.trunks), plugins)
         # Sounds are files, which come and go between two reloads.
-        return replace(self._known, sounds=self.library.names())
+        return replace(self._known, sounds=self.library.names(), music=self.library.music_names())
 
     @property
     def library(self) -> "SoundLibrary":

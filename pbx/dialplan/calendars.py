@@ -7,7 +7,7 @@ twice, as the sign on the door says.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
 from pathlib import Path
@@ -133,6 +133,9 @@ def holidays_of(country: str, subdivision: str, year: int) -> Mapping[date, str]
     return dict(found.items())
 
 
+_KEPT_MINUTES = 64
+
+
 @dataclass(frozen=True, slots=True)
 class Calendar:
     """A compiled calendar; `state` is what `hours` asks. `weekly` begins with Monday."""
@@ -149,11 +152,24 @@ class Calendar:
     closed_events: tuple[Events, ...] = ()
     opened_events: tuple[Events, ...] = ()
     switch: str = ""
+    _known: dict[int, State] = field(default_factory=dict, compare=False, repr=False)
 
     def state(self, at: datetime, switched: Switched | None = None) -> State:
         """Whether somebody is there at `at`, an aware time, when its switch is as `switched` says."""
         if switched is not None:
             return State(switched == "open", f"{switched}: the switch {self.switch}")
+        if self.closed_events or self.opened_events:
+            return self._state(at)
+        # All but events begins and ends with a minute, and so does every change of the clock.
+        minute = int(at.timestamp() // 60)
+        state = self._known.get(minute)
+        if state is None:
+            if len(self._known) >= _KEPT_MINUTES:
+                self._known.clear()
+            state = self._known[minute] = self._state(at)
+        return state
+
+    def _state(self, at: datetime) -> State:
         wall = at.astimezone(self.zone).replace(tzinfo=None)
         for span in self.opened_times:
             if span.start <= wall < span.end:
@@ -238,11 +254,15 @@ def state_now(calendar: Calendar, at: datetime) -> State:
     return calendar.state(at, facts().switch(calendar.switch) if calendar.switch else None)
 
 
+# How many calendars are asked altogether for what they say at one time or another.
+_MOST_STATES = 50_000
+
+
 def moments(calendars: Collection[Calendar], first: datetime) -> list[datetime]:
     """`first`, and moments of a week from then on in which the calendars say all that they say in it."""
     found: dict[tuple[bool, ...], datetime] = {}
     edges = [first, *(edge for each in calendars for edge in each.edges(first.date(), 7))]
-    for edge in edges:
+    for edge in dict.fromkeys(edges[: _MOST_STATES // (len(calendars) + 1) + 1]):
         found.setdefault(tuple(each.state(edge).open for each in calendars), edge)
     return list(found.values())
 

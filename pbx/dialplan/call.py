@@ -33,6 +33,10 @@ Recorded = Literal["caller", "callee", "both", "mix"]
 """What of a call is recorded: one side, both beside each other (left and right), or both in one."""
 
 
+AgentStep = Literal["log-in", "log-out", "pause", "unpause", "ready"]
+"""What an `agent` step asks for the caller, who is an agent of queues."""
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """The call is to be recorded once it is answered; `name` is safe as a file's name, without its ending."""
@@ -51,7 +55,8 @@ class Call:
     that a policy lets handlers see, by lower-case name; `at` is aware; `variables` holds what `set` named
     and, while a rule is carried out, the groups of its regular expression as "1", "2", …. `shown` is what
     `set` says that the callee is shown, None for the caller as they are; `sent_headers` go on the INVITEs of
-    this call as they are, without CR and LF; `record` is what a `record` step asked for.
+    this call as they are, without CR and LF; `record` is what a `record` step asked for, `agent` what an
+    `agent` step did.
     """
 
     id: str
@@ -66,6 +71,7 @@ class Call:
     shown: CallerId | None = None
     sent_headers: tuple[tuple[str, str], ...] = ()
     record: Record | None = None
+    agent: AgentStep | None = None
 
     def dialling(self, called: str) -> "Call":
         """The same call to another number."""
@@ -84,6 +90,7 @@ class Call:
         shown: CallerId | None = None,
         sent_headers: tuple[tuple[str, str], ...] | None = None,
         record: Record | None = None,
+        agent: AgentStep | None = None,
     ) -> "Call":
         """The same call with what is given instead; `dataclasses.replace` takes ten times as long."""
         return Call(
@@ -99,6 +106,7 @@ class Call:
             self.shown if shown is None else shown,
             self.sent_headers if sent_headers is None else sent_headers,
             self.record if record is None else record,
+            self.agent if agent is None else agent,
         )
 
 

@@ -10,6 +10,8 @@ from pbx.dialplan.answers import decision_from
 from pbx.dialplan.call import Call, Caller, normalised
 from pbx.dialplan.decisions import OUTCOMES, QUEUE_OUTCOMES
 from pbx.dialplan.one_or_many import OneOrMany
+from pbx.dialplan.queue_rehearsal import AgentMood
+from pbx.dialplan.queue_settings import agent_name, target_of
 from pbx.dialplan.rehearsal import ANSWERED, Givens
 from pbx.dialplan.scope import Build, Scope
 from pbx.dialplan.targets import TrunkTarget, UserTarget, parse_target
@@ -57,6 +59,9 @@ class LiveShape(Shape):
         default_factory=dict, description="What the switches of calendars say."
     )
     uses: dict[str, Whole] = Field(default_factory=dict, description="How many calls targets were given.")
+    waiting: dict[str, Whole] = Field(
+        default_factory=dict, description="How many callers wait in queues already, by the queue's name."
+    )
 
 
 class ExpectShape(Shape):
@@ -112,6 +117,11 @@ class CaseShape(Shape):
         description="What web services answer, by the id: of the step, http without one: {dial: user/1001}, "
         "or error.",
     )
+    agents: dict[str, AgentMood] | None = Field(
+        None,
+        description="What agents of queues do: available (answers), no-answer, busy, paused or offline. "
+        "Who is not named is available. The queue itself then says who is rung and when it overflows.",
+    )
     live: LiveShape = Field(default_factory=LiveShape, description="What goes on in the service meanwhile.")
     expect: ExpectShape
 
@@ -133,6 +143,7 @@ class Case:
         return (
             self.given.registered_users is not None
             or bool(self.given.outcomes)
+            or self.given.agents is not None
             or self.expect.answered is not None
         )
 
@@ -142,6 +153,8 @@ def compile_cases(build: Build, values: Any, zone: tzinfo) -> tuple[Case, ...]:
     cases = []
     names: dict[str, int] = {}
     for index, value in enumerate(values if isinstance(values, list) else ()):
+        if build.full:
+            break
         scope = Scope(build, "", ("tests", index))
         shape = _shape(value, scope, build.document)
         if shape is None:
@@ -178,6 +191,14 @@ def _compile(shape: CaseShape, scope: Scope, zone: tzinfo) -> Case | None:
             if outcome not in known:
                 message = f"found {shown(outcome)}, expected one of {', '.join(known)}"
                 scope.problem(message, "outcomes", target, index, suggestion=nearest(outcome, known))
+    members = {agent for plan in scope.build.queues.values() for agent in plan.agents}
+    for agent in shape.agents or ():
+        if target_of(agent_name(agent)) not in members:
+            names = sorted(map(agent_name, members))
+            message = f"no queue has an agent {shown(agent)}"
+            scope.problem(message, "agents", agent, suggestion=nearest(agent, names))
+    for queue in shape.live.waiting:
+        scope.queue(queue, "live", "waiting", queue)
     expect = shape.expect
     if not expect.model_fields_set:
         scope.problem("this test expects nothing", "expect")
@@ -204,6 +225,8 @@ def _compile(shape: CaseShape, scope: Scope, zone: tzinfo) -> Case | None:
         live.attempts,
         dict(live.switches),
         dict(live.uses),
+        shape.agents,
+        dict(live.waiting),
     )
     return Case(shape.name, scope.place(), call, bool(shape.call.at), given, expect)
 

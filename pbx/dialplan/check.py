@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pbx.dialplan.compiler import compile_with_build
 from pbx.dialplan.generation import Generation
@@ -10,6 +11,9 @@ from pbx.dialplan.scope import KnownNames
 from pbx.dialplan.trials import run_cases
 from pbx.documents import Document, load, shown
 from pbx.errors import DocumentError, Problem
+
+if TYPE_CHECKING:
+    from pbx.dialplan.lint import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +36,21 @@ class Summary:
         return ", ".join(f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in counts)
 
 
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A dialplan that compiles: what is in it, what is wrong with it, and the warnings of `lint`."""
+
+    summary: Summary
+    problems: tuple[Problem, ...]
+    warnings: tuple["Finding", ...]
+
+
 def check_file(path: Path, known: KnownNames | None = None) -> list[Problem]:
     """The problems of the dialplan at `path`, in file order; raises OperatorError when it cannot be read."""
     try:
-        check_document(load(path), known, path.parent)
+        return list(check_document(load(path), known, path.parent).problems)
     except DocumentError as error:
         return list(error.problems)
-    return []
 
 
 def load_checked(path: Path, known: KnownNames | None = None, number: int = 1) -> Generation:
@@ -47,29 +59,29 @@ def load_checked(path: Path, known: KnownNames | None = None, number: int = 1) -
     Raises OperatorError when it cannot be read, and DocumentError with every problem: of its form, its tests
     and the errors of `lint`. A test that cannot be judged, because a plugin is not running yet, is none.
     """
-    from pbx.dialplan.lint import lint
+    from pbx.dialplan.lint import errors
 
     generation, build = compile_with_build(load(path), known, number, path.parent)
-    problems = [finding.problem for finding in lint(generation, build) if finding.level == "error"]
+    problems = [finding.advised for finding in errors(generation, build)]
     problems += failing_tests(generation, unjudged=False)
     if problems:
         raise DocumentError(tuple(problems))
     return generation
 
 
-def check_document(document: Document, known: KnownNames | None, directory: Path) -> Summary:
-    """Compile `document`, run its tests, and count what is in it.
+def check_document(document: Document, known: KnownNames | None, directory: Path) -> Checked:
+    """Compile `document`, run its tests, lint it, and count what is in it.
 
-    Raises DocumentError with every problem; tests and the errors of `lint` are looked at when it compiles.
+    Raises DocumentError with every problem when it does not compile.
     """
     from pbx.dialplan.lint import lint
 
     generation, build = compile_with_build(document, known, directory=directory)
-    problems = [finding.problem for finding in lint(generation, build) if finding.level == "error"]
+    findings = lint(generation, build)
+    problems = [finding.advised for finding in findings if finding.level == "error"]
     problems += failing_tests(generation)
-    if problems:
-        raise DocumentError(tuple(problems))
-    return summary_of(generation)
+    warnings = tuple(finding for finding in findings if finding.level == "warning")
+    return Checked(summary_of(generation), tuple(problems), warnings)
 
 
 def failing_tests(generation: Generation, *, unjudged: bool = True) -> list[Problem]:

@@ -153,6 +153,8 @@ def _chain(build: Build, name: str, steps: list[Any]) -> Chain:
         )
     links: list[Link] = []
     for index, step in enumerate(steps):
+        if build.full:
+            break
         scope = Scope(build, name, ("chains", name, index))
         handler = compile_step(scope, step, also=("id",))
         identity = step.get("id") if isinstance(step, dict) else None

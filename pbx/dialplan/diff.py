@@ -39,19 +39,31 @@ Kind = tuple[object, ...]
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Calls that now go elsewhere: a witness, where it went and goes, and how many kinds of calls do so."""
+    """Kinds of calls that went one way and now go another: where to, and a witness of each kind."""
 
-    witness: Call
+    witnesses: tuple[Call, ...]
     old: str
     new: str
-    kinds: int
+
+    @property
+    def witness(self) -> Call:
+        """The witness of the first kind."""
+        return self.witnesses[0]
+
+    @property
+    def kinds(self) -> int:
+        """How many kinds of calls do so."""
+        return len(self.witnesses)
 
     def __str__(self) -> str:
-        call = self.witness
         more = f" ({self.kinds} kinds of calls)" if self.kinds > 1 else ""
-        caller = call.caller.number or "nobody"
-        where = f"from {caller} to {call.called}, coming from {call.source}, at {call.at:%a %Y-%m-%d %H:%M}"
-        return f"{where}: {self.old} → {self.new}{more}"
+        return f"{presented(self.witness)}: {self.old} → {self.new}{more}"
+
+
+def presented(call: Call) -> str:
+    """An imagined call in words."""
+    caller = call.caller.number or "nobody"
+    return f"from {caller} to {call.called}, coming from {call.source}, at {call.at:%a %Y-%m-%d %H:%M}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +153,7 @@ class Partition:
 def compare(old: Generation, new: Generation, start: datetime) -> Comparison:
     """Decide calls of every kind under both; those that differ are gathered by where they went and go."""
     partition = Partition(old, new)
-    found: dict[tuple[str, str, str], tuple[Call, set[Kind]]] = {}
+    found: dict[tuple[str, str, str], dict[Kind, Call]] = {}
     kinds: set[Kind] = set()
     calls = 0
     for call in partition.calls(start):
@@ -152,9 +164,9 @@ def compare(old: Generation, new: Generation, start: datetime) -> Comparison:
         if before != after:
             kind = partition.kind_of(call)
             kinds.add(kind)
-            found.setdefault((call.source, before, after), (call, set()))[1].add(kind)
+            found.setdefault((call.source, before, after), {}).setdefault(kind, call)
     differences = tuple(
-        Difference(call, before, after, len(each)) for (_, before, after), (call, each) in found.items()
+        Difference(tuple(each.values()), before, after) for (_, before, after), each in found.items()
     )
     return Comparison(differences, frozenset(kinds), calls, calls < MAX_CALLS)
 

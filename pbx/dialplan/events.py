@@ -7,6 +7,7 @@ from typing import Any
 
 from pbx.dialplan.times import Span
 from pbx.documents import shown
+from pbx.documents.sources import read_source
 
 MAX_FILE_BYTES = 1024 * 1024
 MAX_EVENTS = 5000
@@ -67,8 +68,7 @@ class Events:
 def read_events(path: Path, zone: tzinfo) -> Events:
     """The events of the file at `path`; raises ValueError that says what is wrong with it."""
     try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_FILE_BYTES + 1)
+        data = read_source(path, MAX_FILE_BYTES + 1)
     except OSError as error:
         reason = (error.strerror or "unknown reason").lower()
         raise ValueError(f"the calendar {path} cannot be read: {reason}") from None

@@ -5,6 +5,7 @@ from typing import Any
 
 from pbx.dialplan.call import Call, Caller
 from pbx.dialplan.generation import Generation, Verdict, decide_now
+from pbx.dialplan.queue_rehearsal import QueueRehearsal
 from pbx.dialplan.rehearsal import Givens, Rehearsal
 from pbx.dialplan.words import as_json, said
 from pbx.errors import Place
@@ -15,11 +16,12 @@ def explain(generation: Generation, call: Call, given: Givens | None = None) -> 
     return decide_now(generation.decide(call, facts=(given or Givens()).facts()))
 
 
-def explain_all(generation: Generation, call: Call, given: Givens) -> list[Verdict]:
+def explain_all(generation: Generation, call: Call, given: Givens) -> Rehearsal:
     """What `call` would come to, one after another, when targets, callers and services answer as is given."""
     rehearsal = Rehearsal(generation, call, given)
-    rehearsal.run(follows=given.registered_users is not None or bool(given.outcomes))
-    return rehearsal.verdicts
+    follows = given.registered_users is not None or bool(given.outcomes) or given.agents is not None
+    rehearsal.run(follows=follows)
+    return rehearsal
 
 
 def ladder(generation: Generation, call: Call, verdict: Verdict) -> str:
@@ -58,7 +60,11 @@ def _visits(verdict: Verdict) -> Iterator[str]:
 
 
 def explanation_json(
-    generation: Generation, call: Call, verdict: Verdict, after: Iterable[Verdict] = ()
+    generation: Generation,
+    call: Call,
+    verdict: Verdict,
+    after: Iterable[Verdict] = (),
+    queued: Iterable[QueueRehearsal] = (),
 ) -> dict[str, Any]:
     """The path and the decision as plain values; the keys are stable.
 
@@ -66,7 +72,8 @@ def explanation_json(
     `file`, `line`, `column`, or null when no entry takes the call. `path`: a list of `chain`, `position`
     (from 1), `handler` (its id or name), `rule` (from 1, or null), `file`, `line`, `column`, `saw`,
     `said`, `reason`, `decision`. `decision`: see `pbx.dialplan.words.as_json`. `then`: what came `after` it,
-    a list of `asked` (an outcome), `digits`, `path` and `decision`. `dialplan`: the file.
+    a list of `asked` (an outcome), `digits`, `path` and `decision`. `queued`: what queues did, a list of
+    `queue`, `offered` (`target`, `after_s`), `answered`, `outcome` and `ended_s`. `dialplan`: the file.
     """
     entry = generation.entry(call.source)
     return {
@@ -93,6 +100,16 @@ def explanation_json(
                 "decision": as_json(each.decision),
             }
             for each in after
+        ],
+        "queued": [
+            {
+                "queue": each.queue,
+                "offered": [{"target": target, "after_s": at} for target, at in each.offered],
+                "answered": each.answered,
+                "outcome": each.outcome,
+                "ended_s": each.ended_s,
+            }
+            for each in queued
         ],
     }
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from pbx.documents import Document, load, shown
+from pbx.documents.reader import MAX_PROBLEMS, MAX_VALUES
 from pbx.errors import DocumentError, OperatorError, Place, Problem
 
 MAX_FILES = 100
-MAX_CHARACTERS = 16 * 1024 * 1024
+MAX_CHARACTERS = 8 * 1024 * 1024
 
 NAMED = ("lists", "calendars", "queues", "chains")
 LISTED = ("entry", "emergency", "tests")
@@ -132,10 +133,14 @@ class _Reading:
         self.problems: list[Problem] = []
         self._seen: set[Path] = set()
         self._characters = 0
+        self._values = 0
+        self._full = False
 
     def read(self, document: Document, directory: Path, way: tuple[Path, ...]) -> None:
         self.parts.append((document, directory))
         self._seen.add(way[-1])
+        self._characters += document.characters
+        self._values += document.size
         value = document.value
         names = value.get("include") if isinstance(value, dict) else None
         if names is None:
@@ -156,24 +161,25 @@ class _Reading:
             message = f"this include leads in a circle ({circle}): take it out"
             self.problems.append(Problem(place, message))
             return
-        if resolved in self._seen:
+        if resolved in self._seen or self._full:
+            return
+        if (
+            len(self.parts) >= MAX_FILES
+            or self._characters > MAX_CHARACTERS
+            or self._values > MAX_VALUES
+            or len(self.problems) >= MAX_PROBLEMS
+        ):
+            self._full = True
+            most = f"{MAX_FILES} files, {MAX_CHARACTERS // 1024 // 1024} MiB and {MAX_VALUES} values"
+            self.problems.append(Problem(place, f"a dialplan has at most {most}"))
             return
         try:
-            self._characters += path.stat().st_size
-            if len(self.parts) >= MAX_FILES or self._characters > MAX_CHARACTERS:
-                most = f"{MAX_FILES} files and {MAX_CHARACTERS // 1024 // 1024} MiB"
-                self.problems.append(Problem(place, f"a dialplan has at most {most}"))
-                return
             found = load(path)
         except DocumentError as error:
             self.problems.extend(error.problems)
             return
-        except OSError as error:
-            reason = (error.strerror or "unknown reason").lower()
-            self.problems.append(Problem(place, f"{path} cannot be read: {reason}", _beside(path)))
-            return
         except OperatorError as error:
-            self.problems.append(Problem(place, str(error)))
+            self.problems.append(Problem(place, str(error), _beside(path)))
             return
         self.read(found, path.parent, (*way, resolved))
 

@@ -12,6 +12,8 @@ from pbx.dialplan.patterns import Pattern
 from pbx.errors import PbxError
 
 MAX_STATES = 50_000
+MAX_EFFORT = 500_000
+"""How many steps of automata one search of a dialplan for dead rules may take."""
 
 _CLASSES = {"X": "0123456789", "Z": "123456789", "N": "23456789"}
 _DIGITS = "5208136479"
@@ -22,6 +24,20 @@ Element = tuple[frozenset[str] | None, bool]
 
 class TooManyStates(PbxError):
     """The patterns are too entangled to be compared within the bound."""
+
+
+@dataclass(slots=True)
+class Effort:
+    """What is left to spend on comparing patterns; `told` is whether it was said that nothing is left."""
+
+    left: int = MAX_EFFORT
+    told: bool = False
+
+    def spend(self, steps: int) -> None:
+        """Take `steps` off; raises TooManyStates when there are not as many left."""
+        self.left -= steps
+        if self.left < 0:
+            raise TooManyStates(f"more than {MAX_EFFORT} steps")
 
 
 class Language:
@@ -116,6 +132,12 @@ def alphabet(languages: Iterable[Language]) -> list[str]:
     return list(kinds.values())
 
 
+@dataclass(slots=True)
+class _Budget:
+    effort: Effort
+    states: int
+
+
 @dataclass(frozen=True, slots=True)
 class Area:
     """Pairs of texts, numbers called and callers, that a rule fits; an empty tuple is any text."""
@@ -127,12 +149,13 @@ class Area:
 EVERYTHING = Area((), ())
 
 
-def uncovered(area: Area, others: Sequence[Area]) -> tuple[str, str] | None:
+def uncovered(area: Area, others: Sequence[Area], effort: Effort | None = None) -> tuple[str, str] | None:
     """A number called and a caller in `area` and in none of `others`; None when there are none.
 
     Raises TooManyStates when that would take too long to find out.
     """
-    budget = [MAX_STATES]
+    budget = _Budget(effort or Effort(), MAX_STATES)
+    budget.effort.spend(len(others) + 1)
     known: dict[frozenset[int], str | None] = {}
     for target in area.to or (ANYTHING,):
         found = _uncovered_to(target, area, others, known, budget)
@@ -146,7 +169,7 @@ def _uncovered_to(
     area: Area,
     others: Sequence[Area],
     known: dict[frozenset[int], str | None],
-    budget: list[int],
+    budget: _Budget,
 ) -> tuple[str, str] | None:
     rivals = [(index, each) for index, other in enumerate(others) for each in other.to or (ANYTHING,)]
     total = {index for index, other in enumerate(others) if not other.from_}
@@ -161,7 +184,7 @@ def _uncovered_to(
 
 
 def _walk(
-    target: Language, rivals: Sequence[tuple[int, Language]], total: set[int], budget: list[int]
+    target: Language, rivals: Sequence[tuple[int, Language]], total: set[int], budget: _Budget
 ) -> Iterator[tuple[str, frozenset[int]]]:
     """For each way in which texts of `target` fit rivals: a shortest text, and the rivals' owners.
 
@@ -183,15 +206,16 @@ def _walk(
                 continue
             steps = ((at, rivals[at][1].step(each, letter)) for at, each in states)
             joint = (following, tuple((at, each) for at, each in steps if each))
+            budget.effort.spend(len(states) + 1)
             if joint not in seen:
-                budget[0] -= 1
-                if budget[0] < 0:
+                budget.states -= 1
+                if budget.states < 0:
                     raise TooManyStates(f"more than {MAX_STATES} states")
                 seen.add(joint)
                 waiting.append((text + letter, joint))
 
 
-def _uncovered_from(area: Area, others: Sequence[Area], budget: list[int]) -> str | None:
+def _uncovered_from(area: Area, others: Sequence[Area], budget: _Budget) -> str | None:
     rivals = [(index, each) for index, other in enumerate(others) for each in other.from_]
     owners = set(range(len(others)))
     for target in area.from_ or (ANYTHING,):

@@ -4,6 +4,7 @@ Every finding has a code that stays the same, a level (`pbx check` fails on erro
 sentence, and a witness where there is one: a call whose decision shows what is meant.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
@@ -16,6 +17,7 @@ from pbx.dialplan.cases import NO_TIME
 from pbx.dialplan.decisions import Dial
 from pbx.dialplan.generation import Generation, decide_now
 from pbx.dialplan.handlers.routing import CompiledRule, RoutingHandler
+from pbx.dialplan.languages import Effort
 from pbx.dialplan.lint_chains import Dead, Undecided, dead_parts
 from pbx.dialplan.patterns import Pattern
 from pbx.dialplan.rehearsal import Givens, Rehearsal
@@ -63,6 +65,11 @@ ADVICE: dict[str, str] = {
 """What to do about it."""
 
 _YEAR = 366
+# How many handlers are asked altogether to see that emergency numbers are routed.
+_MOST_ASKED = 10_000
+
+# Patterns as other dialplans write them: _1XXX, 0[1-9]X.
+_ELSEWHERE = re.compile(r"_[0-9+*#XZN.!\[\]-]+|[0-9+*#XZN.]*\[[0-9-]+\][0-9+*#XZN.\[\]-]*")
 
 
 class _Named(Protocol):
@@ -100,21 +107,36 @@ class Finding:
         """What to do about it."""
         return ADVICE[self.code]
 
+    @property
+    def advised(self) -> Problem:
+        """The problem, with what to do about it."""
+        problem = self.problem
+        return Problem(problem.place, f"{problem.message}: {self.advice}", problem.suggestion)
+
     def __str__(self) -> str:
         shown = f" (for example {self.witness})" if self.witness is not None else ""
         words = f"{self.problem.place}: {self.level}: {_with_hint(self.problem)}{shown}"
         return f"{words} [{self.code}]: {self.advice}"
 
 
+def errors(generation: Generation, build: Build) -> list[Finding]:
+    """The errors among what `lint` finds, without looking for the rest."""
+    found = [*_emergencies(generation, build)]
+    for calendar in generation.calendars.values():
+        found.extend(_never_open(calendar))
+    return [finding for finding in found if finding.level == "error"]
+
+
 def lint(generation: Generation, build: Build, today: date | None = None) -> list[Finding]:
     """Everything there is to find, in file order; changes of the clock in the year from `today`."""
     findings = [
-        *_chains(generation),
+        *_chains(generation, build),
         *_unused(generation, build),
         *_patterns(generation),
         *_emergencies(generation, build),
     ]
     for calendar in generation.calendars.values():
+        findings.extend(_never_open(calendar))
         findings.extend(_calendar(calendar, today or NO_TIME.date()))
     return sorted(findings, key=lambda each: (each.problem.place.line, each.problem.place.column))
 
@@ -136,9 +158,13 @@ def _finding(
     return Finding(code, Problem(place, message, suggestion), witness)
 
 
-def _chains(generation: Generation) -> Iterator[Finding]:
+def _chains(generation: Generation, build: Build) -> Iterator[Finding]:
+    ending = {entry.chain for entry in generation.entries}
+    ending |= {edge.chain for edge in build.edges if not edge.returns}
+    included = {edge.chain for edge in build.edges if edge.returns} - ending
+    effort = Effort()
     for chain in generation.chains.values():
-        for part in dead_parts(chain, generation.chains):
+        for part in dead_parts(chain, generation.chains, effort):
             if isinstance(part, Dead) and part.place is not None:
                 yield _finding("shadowed-rule", part.place, part.message)
             elif isinstance(part, Dead) and part.rule is None:
@@ -148,6 +174,8 @@ def _chains(generation: Generation) -> Iterator[Finding]:
                 witness = _shadowed(generation, part)
                 yield _finding("shadowed-rule", part.rule.rule.place, part.message, witness=witness)
             elif isinstance(part, Undecided):
+                if chain.name in included:
+                    continue  # what includes it goes on
                 place = chain.links[-1].place
                 witness = _runs_out(generation, part, chain.name)
                 message = f"the chain {chain.name} can run out of handlers, and then rejects with 404"
@@ -228,6 +256,9 @@ def _never_matches(pattern: Pattern) -> tuple[str, str] | None:
         return f"numbers come without separators, so that {text!r} is never called", normalised(text)
     if pattern.kind == "exact" and set(text) & set("xzn") and not set(text) - set("0123456789+*#.xznXZN"):
         return f"{text!r} is a name: in number patterns X, Z and N are capital letters", text.upper()
+    if pattern.kind == "exact" and _ELSEWHERE.fullmatch(text):
+        message = f"{text!r} is a name: write a number pattern without _ and [], or /a regular expression/"
+        return message, text[1:] if text.startswith("_") and "[" not in text else ""
     if pattern.kind != "regex" and any(
         before in "0123456789XZN+" and here == "+" for before, here in pairwise(text)
     ):
@@ -238,13 +269,22 @@ def _never_matches(pattern: Pattern) -> tuple[str, str] | None:
 def _emergencies(generation: Generation, build: Build) -> Iterator[Finding]:
     number = min(generation.known.users or ("1000",))
     raw = build.document.value.get("emergency", ())
+    times = moments(generation.calendars.values(), NO_TIME)
+    asked = 0
     for index, called in enumerate(raw if isinstance(raw, list) else ()):
-        for at in moments(generation.calendars.values(), NO_TIME):
+        for at in times:
             call = imagined(str(called), number, "users", at)
+            rehearsal = Rehearsal(generation, call, Givens())
+            if asked > _MOST_ASKED:
+                place = build.document.place(("emergency", index))
+                yield _finding("too-complex", place, "there are too many times to try this number at")
+                return
             try:
-                decision = Rehearsal(generation, call, Givens()).run(follows=False).decision
+                decision = rehearsal.run(follows=False).decision
             except MisuseError:
                 continue
+            finally:
+                asked += sum(len(each.path) for each in rehearsal.verdicts) + 1
             if not isinstance(decision, Dial):
                 place = build.document.place(("emergency", index))
                 message = f"users cannot reach the emergency number {called}: it comes to {said(decision)}"
@@ -252,14 +292,17 @@ def _emergencies(generation: Generation, build: Build) -> Iterator[Finding]:
                 break
 
 
-def _calendar(calendar: Calendar, today: date) -> Iterator[Finding]:
-    weekly = calendar.weekly
-    never = not any(weekly) and not calendar.opened_times and not calendar.opened_events
+def _never_open(calendar: Calendar) -> Iterator[Finding]:
+    never = not any(calendar.weekly) and not calendar.opened_times and not calendar.opened_events
     if never and not calendar.switch:
         message = (
             f"in the calendar {calendar.name} nobody is ever there: it has neither open nor opened hours"
         )
         yield _finding("hours-never-open", calendar.place, message)
+
+
+def _calendar(calendar: Calendar, today: date) -> Iterator[Finding]:
+    weekly = calendar.weekly
     for day in range(7):
         before = [(each.start - DAY_MINUTES, each.end - DAY_MINUTES, each) for each in weekly[day - 1]]
         ranges = sorted(

@@ -15,7 +15,15 @@ from pbx.dialplan.handlers.menu import Choice, MenuHandler
 from pbx.dialplan.handlers.record import RecordHandler
 from pbx.dialplan.handlers.routing import CompiledRule, RoutingHandler
 from pbx.dialplan.handlers.set import SetHandler
-from pbx.dialplan.languages import EVERYTHING, Area, Language, TooManyStates, language_of, uncovered
+from pbx.dialplan.languages import (
+    EVERYTHING,
+    Area,
+    Effort,
+    Language,
+    TooManyStates,
+    language_of,
+    uncovered,
+)
 from pbx.dialplan.patterns import Pattern, compile_pattern, plain_beginning, sample
 from pbx.errors import Place
 
@@ -46,9 +54,14 @@ class Entangled:
     place: Place
 
 
-def dead_parts(chain: Chain, chains: Mapping[str, Chain]) -> Iterator[Dead | Undecided | Entangled]:
-    """What no call reaches, in order; at the end, a call that runs out of handlers if there may be one."""
-    walk = _Walk(chains)
+def dead_parts(
+    chain: Chain, chains: Mapping[str, Chain], effort: Effort | None = None
+) -> Iterator[Dead | Undecided | Entangled]:
+    """What no call reaches, in order; at the end, a call that runs out of handlers if there may be one.
+
+    All chains of a dialplan share one `effort`.
+    """
+    walk = _Walk(chains, effort or Effort())
     for link in chain.links:
         if walk.ended:
             yield Dead(link, None, f"{link.name} is never asked: {walk.ended} always decides")
@@ -56,7 +69,7 @@ def dead_parts(chain: Chain, chains: Mapping[str, Chain]) -> Iterator[Dead | Und
         yield from walk.pass_by(link)
     if not walk.ended:
         try:
-            found = uncovered(EVERYTHING, walk.areas)
+            found = uncovered(EVERYTHING, walk.areas, walk.effort)
         except TooManyStates:
             return
         if found is not None:
@@ -66,10 +79,12 @@ def dead_parts(chain: Chain, chains: Mapping[str, Chain]) -> Iterator[Dead | Und
 class _Walk:
     """The rules passed so far, by the plain beginning of what they match."""
 
-    def __init__(self, chains: Mapping[str, Chain]) -> None:
+    def __init__(self, chains: Mapping[str, Chain], effort: Effort) -> None:
         self.ended = ""
+        self.effort = effort
         self._chains = chains
         self._included = 0
+        self._depth = 0
         self._rules: list[CompiledRule] = []
         self._by_prefix: dict[str, list[int]] = {}
         self._prefixes: list[str] = []
@@ -92,7 +107,7 @@ class _Walk:
                 self.ended = where
         elif isinstance(handler, Ending):
             if isinstance(handler, MenuHandler):
-                yield from _choices(link, handler)
+                yield from _choices(link, handler, self.effort)
             if handler.settles():
                 self.ended = where
         elif isinstance(handler, HoursHandler):
@@ -110,11 +125,20 @@ class _Walk:
     def _include(self, name: str, where: str) -> None:
         """Pass by the handlers of another chain, whose own faults are found there."""
         chain = self._chains.get(name)
-        if chain is None or self._included > _MAX_INCLUDED:
+        if chain is None or self._included > _MAX_INCLUDED or self._depth >= _MAX_DEPTH:
             self._keep([])
             return
+        self._depth += 1
+        self._pass_included(chain, where)
+        self._depth -= 1
+
+    def _pass_included(self, chain: Chain, where: str) -> None:
         for link in chain.links:
             self._included += 1
+            self.effort.left -= _HANDLER_STEPS
+            if self.effort.left < 0:
+                self._keep([])
+                return
             for _ in self.pass_by(link):
                 pass
             if self.ended:
@@ -125,7 +149,9 @@ class _Walk:
         try:
             above = self._covering(rule)
         except TooManyStates:
-            yield Entangled(rule.rule.place)
+            if not self.effort.told:
+                yield Entangled(rule.rule.place)
+            self.effort.told = self.effort.told or self.effort.left < 0
             above = []
         if above:
             first = ", ".join(str(each.rule.place) for each in above[:3])
@@ -136,18 +162,23 @@ class _Walk:
 
     def _covering(self, rule: CompiledRule) -> list[CompiledRule]:
         """The earlier rules that together take every call of `rule`; none when some call gets past them."""
+        self.effort.spend(1)
         callers = tuple(language_of(pattern) or _OPAQUE for pattern in rule.from_)
         taking: dict[int, CompiledRule] = {}
         for pattern in rule.to or (_ANY,):
             target = Area((language_of(pattern) or _OPAQUE,), callers)
             areas: list[tuple[Area, CompiledRule]] = []
-            for each in self._rivals(pattern):
+            rivals = self._rivals(pattern)
+            self.effort.spend(len(rivals))
+            for each in rivals:
                 area = _against(each, pattern, rule)
                 if area is not None:
                     areas.append((area, each))
-            if uncovered(target, [area for area, _ in areas]) is not None:
+            if not areas or uncovered(target, [area for area, _ in areas], self.effort) is not None:
                 return []
-            alone = next((each for area, each in areas if uncovered(target, [area]) is None), None)
+            alone = next(
+                (each for area, each in areas if uncovered(target, [area], self.effort) is None), None
+            )
             for each in [alone] if alone is not None else [each for _, each in areas]:
                 taking[each.rule.number] = each
         return list(taking.values())
@@ -171,7 +202,7 @@ class _Walk:
         """Whether no call gets past; only rules that may begin with anything can have a part in that."""
         try:
             wide = [self._rules[number] for number in self._by_prefix.get("", ())]
-            return uncovered(EVERYTHING, _areas(wide)) is None
+            return uncovered(EVERYTHING, _areas(wide), self.effort) is None
         except TooManyStates:
             return False
 
@@ -192,6 +223,9 @@ class _Walk:
 
 _WITHOUT_EFFECT = (BlacklistHandler, AllowlistHandler, LimitHandler, RecordHandler)
 _MAX_INCLUDED = 10_000
+_MAX_DEPTH = 50
+# Passing by a handler costs about as much as so many steps of automata.
+_HANDLER_STEPS = 20
 
 _ANY = compile_pattern("*")
 
@@ -199,13 +233,13 @@ _ANY = compile_pattern("*")
 _OPAQUE = Language([(frozenset("\ue000"), True)])
 
 
-def _choices(link: Link, menu: MenuHandler) -> Iterator[Dead]:
+def _choices(link: Link, menu: MenuHandler, effort: Effort) -> Iterator[Dead]:
     """The choices of a menu that others above them take."""
     above: list[Choice] = []
     for choice in menu.choices:
         areas = [Area((each.language,), ()) for each in above]
         try:
-            found = uncovered(Area((choice.language,), ()), areas)
+            found = uncovered(Area((choice.language,), ()), areas, effort)
         except TooManyStates:
             found = ("", "")
         if found is None:

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from pbx.dialplan.call import normalised
-from pbx.dialplan.patterns import Pattern, compile_pattern
+from pbx.dialplan.patterns import MAX_REGEX_SIZE, Pattern, compile_pattern
 from pbx.documents import Document, nearest, shown, text_of
+from pbx.documents.reader import MAX_PROBLEMS
 from pbx.documents.sources import read_source
 from pbx.errors import Place, Problem
 
@@ -20,6 +21,8 @@ ANONYMOUS = frozenset({"", "anonymous", "private", "restricted", "unavailable", 
 """The user parts and names, in lower case, that say that a caller withholds their number (RFC 3323 §4.1)."""
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
+MAX_PATTERNS = 10_000
+"""How many patterns that are neither numbers nor prefixes a list may have: each is asked in turn."""
 
 _PLAIN = re.compile(r"\+?[0-9]+")
 _PREFIX = re.compile(r"[0-9+#*]*\*")
@@ -30,7 +33,17 @@ _FORMS = "a number, a pattern, anonymous, {country: NL} or {file: PATH}"
 class NumberList:
     """One list: `found` gives the entry that has a number, at the same cost for ten entries and a million."""
 
-    __slots__ = ("_countries", "_exact", "_lengths", "_patterns", "_prefixes", "anonymous", "name", "place")
+    __slots__ = (
+        "_countries",
+        "_exact",
+        "_lengths",
+        "_patterns",
+        "_prefixes",
+        "_size",
+        "anonymous",
+        "name",
+        "place",
+    )
 
     def __init__(self, name: str, place: Place) -> None:
         self.name = name
@@ -40,6 +53,7 @@ class NumberList:
         self._prefixes: set[str] = set()
         self._lengths: tuple[int, ...] = ()
         self._patterns: list[Pattern] = []
+        self._size = 0
         self._countries: set[str] = set()
 
     def __len__(self) -> int:
@@ -81,6 +95,9 @@ class NumberList:
             self._prefixes.add(pattern.text[:-1])
             self._lengths = tuple(sorted({len(prefix) for prefix in self._prefixes}))
         else:
+            self._size += pattern.size
+            if len(self._patterns) >= MAX_PATTERNS or self._size > MAX_REGEX_SIZE:
+                raise ValueError(f"a list has at most {MAX_PATTERNS} patterns that are not prefixes")
             self._patterns.append(pattern)
 
     def add_numbers(self, numbers: Iterable[str]) -> None:
@@ -206,6 +223,8 @@ def _read(path: Path, found: NumberList, problems: list[Problem]) -> None:
     for number, line in enumerate(lines, 1):
         if plain(line):
             continue
+        if len(problems) >= MAX_PROBLEMS:
+            return
         text = _COMMENT.sub("", line).strip()
         if text:
             try:

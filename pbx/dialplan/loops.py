@@ -1,6 +1,6 @@
 """Finding gotos that lead in circles, each with a call that would go round."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import product
 
@@ -16,6 +16,8 @@ _NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 # With more numbers than this, they are tried as numbers called only; and no more than so many of those.
 _MAX_CALLERS = 32
 _MAX_NUMBERS = 1000
+# How many handlers are asked altogether; a circle that was not found is ended by the bounds on each call.
+_MOST_ASKED = 30_000
 
 
 def find_loops(generation: Generation, build: Build) -> list[Problem]:
@@ -28,13 +30,14 @@ def find_loops(generation: Generation, build: Build) -> list[Problem]:
     if problems:
         return problems
     reported: set[str] = set()
+    left = [_MOST_ASKED]
     times = moments(build.calendars.values(), _NOON)
     for circle in _circles(build.edges):
         if reported & circle:
             continue
         numbers = sorted(_numbers(build, circle))[:_MAX_NUMBERS]
         for chain in sorted(circle):
-            verdict = _goes_round(generation, chain, numbers, times)
+            verdict = _goes_round(generation, chain, numbers, times, left)
             if verdict is not None:
                 problems.append(_problem(build, verdict))
                 reported |= circle
@@ -44,43 +47,61 @@ def find_loops(generation: Generation, build: Build) -> list[Problem]:
 
 def _circles(edges: list[Edge]) -> Iterator[set[str]]:
     """The sets of chains that lead to one another (strongly connected, or one that leads to itself)."""
-    following: dict[str, set[str]] = {}
+    following = {edge.origin: set[str]() for edge in edges}
     for edge in edges:
-        following.setdefault(edge.origin, set()).add(edge.chain)
-    reach = {chain: _reached(chain, following) for chain in following}
-    seen: set[str] = set()
-    for chain in sorted(reach):
-        if chain in reach[chain] and chain not in seen:
-            circle = {other for other in reach[chain] if chain in reach.get(other, ())}
-            seen |= circle
-            yield circle
+        following[edge.origin].add(edge.chain)
+    for circle in sorted(map(sorted, _connected(following))):
+        if len(circle) > 1 or circle[0] in following.get(circle[0], ()):
+            yield set(circle)
+
+
+def _connected(following: Mapping[str, set[str]]) -> Iterator[set[str]]:
+    """The strongly connected parts of a graph (Tarjan), without recursion."""
+    numbers: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    stack: list[str] = []
+    on_stack: set[str] = set()
+    for root in following:
+        if root in numbers:
+            continue
+        way = [(root, iter(sorted(following[root])))]
+        numbers[root] = lowest[root] = len(numbers)
+        stack.append(root)
+        on_stack.add(root)
+        while way:
+            chain, others = way[-1]
+            other = next(others, None)
+            if other is None:
+                way.pop()
+                if way:
+                    lowest[way[-1][0]] = min(lowest[way[-1][0]], lowest[chain])
+                if lowest[chain] == numbers[chain]:
+                    part = set()
+                    while chain not in part:
+                        part.add(stack.pop())
+                    on_stack -= part
+                    yield part
+            elif other not in numbers:
+                numbers[other] = lowest[other] = len(numbers)
+                stack.append(other)
+                on_stack.add(other)
+                way.append((other, iter(sorted(following.get(other, ())))))
+            elif other in on_stack:
+                lowest[chain] = min(lowest[chain], numbers[other])
 
 
 def _included(edges: list[Edge]) -> list[Problem]:
     """A problem for each include that leads back to its own chain: it would never come back."""
     including = [edge for edge in edges if edge.returns]
-    following: dict[str, set[str]] = {}
-    for edge in including:
-        following.setdefault(edge.origin, set()).add(edge.chain)
+    circle_of = {chain: number for number, circle in enumerate(_circles(including)) for chain in circle}
     problems = []
     for edge in including:
-        if edge.origin in _reached(edge.chain, following) | {edge.chain}:
+        if edge.origin in circle_of and circle_of[edge.origin] == circle_of.get(edge.chain):
             message = (
                 f"this include leads in a circle ({edge.origin} → {edge.chain} → …): say goto, or take it out"
             )
             problems.append(Problem(edge.place, message))
     return problems
-
-
-def _reached(chain: str, following: dict[str, set[str]]) -> set[str]:
-    reached: set[str] = set()
-    waiting = [chain]
-    while waiting:
-        for other in following.get(waiting.pop(), ()):
-            if other not in reached:
-                reached.add(other)
-                waiting.append(other)
-    return reached
 
 
 def _numbers(build: Build, circle: set[str]) -> set[str]:
@@ -94,7 +115,7 @@ def _numbers(build: Build, circle: set[str]) -> set[str]:
 
 
 def _goes_round(
-    generation: Generation, chain: str, numbers: list[str], times: list[datetime]
+    generation: Generation, chain: str, numbers: list[str], times: list[datetime], left: list[int]
 ) -> Verdict | None:
     """The verdict on a call that goes round from `chain`, if there is one."""
     callers = ("1000", *numbers) if len(numbers) <= _MAX_CALLERS else ("1000",)
@@ -102,9 +123,13 @@ def _goes_round(
         try:
             verdict = decide_now(generation.decide(_imagined(called, number, at), chain))
         except MisuseError:
+            left[0] -= 1
             continue
         if verdict.went_round:
             return verdict
+        left[0] -= len(verdict.path) + 1
+        if left[0] < 0:
+            break
     return None
 
 
@@ -114,18 +139,23 @@ def _imagined(called: str, number: str, at: datetime) -> Call:
 
 def _problem(build: Build, verdict: Verdict) -> Problem:
     way = _way(verdict)
-    place = next(edge.place for edge in build.edges if edge.origin == way[-2] and edge.chain == way[-1])
     call = verdict.path[0].call
+    if way[0] != way[-1]:
+        place = next(edge.place for edge in build.edges if edge.origin == way[0])
+        message = f"from here, a call to {call.called} passes more than {len(way)} chains, and ends with 482"
+        return Problem(place, f"{message}: lead it on by fewer gotos")
+    place = next(edge.place for edge in build.edges if edge.origin == way[-2] and edge.chain == way[-1])
     witness = f"a call to {call.called} from {call.caller.number}"
-    return Problem(place, f"this goto leads in a circle ({' → '.join(way)}), for example for {witness}")
+    message = f"this goto leads in a circle ({' → '.join(way)}), for example for {witness}"
+    return Problem(place, f"{message}: lead it to a chain that ends, or decide here, as with reject: 404")
 
 
 def _way(verdict: Verdict) -> list[str]:
-    """The chains of one round, the first of them again at the end."""
+    """The chains of one round, the first of them again at the end; without a round, all there were."""
     visited: list[str] = []
     for visit in verdict.path:
         if visit.position == 1:
             if visit.chain in visited:
                 return [*visited[visited.index(visit.chain) :], visit.chain]
             visited.append(visit.chain)
-    return [*visited, *visited[:1]]
+    return visited

@@ -24,11 +24,15 @@ _SAMPLES = {"X": "5", "Z": "5", "N": "5", ".": "5"}
 _WILD = re.compile(r"[XZN.]")
 # RE2 keeps its compiled program within this much memory.
 _REGEX_BYTES = 1 << 20
+MAX_REGEX_SIZE = 500_000
+"""How large the regular expressions of one dialplan, or of one list, may be together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
     """A compiled pattern: `test` gives something true for a text that matches.
+
+    `size` is how much of a regular expression there is to compile, repetitions written out.
 
     `groups` gives the groups of a regular expression for a text that matches, "" for one that took no part.
     """
@@ -38,6 +42,7 @@ class Pattern:
     test: Test
     group_count: int = 0
     groups: Callable[[str], tuple[str, ...]] | None = None
+    size: int = 0
 
     def __str__(self) -> str:
         return self.text
@@ -136,7 +141,7 @@ class _Regex:
     ("surrogateescape"), or a character that no number has ("replace").
     """
 
-    __slots__ = ("_errors", "_expression", "group_count")
+    __slots__ = ("_errors", "_expression", "group_count", "size")
 
     def __init__(self, expression: str, errors: str = "surrogateescape") -> None:
         self._errors = errors
@@ -150,17 +155,27 @@ class _Regex:
             words = detail.decode("utf-8", "replace") if isinstance(detail, bytes) else str(detail)
             raise ValueError(f"this regular expression cannot be read: {words}") from None
         self.group_count: int = self._expression.groups
+        self.size: int = self._expression.programsize
 
     def search(self, text: str) -> object:
-        return self._expression.search(text.encode("utf-8", self._errors))
+        return self._expression.search(_encoded(text, self._errors))
 
     def captured(self, text: str) -> tuple[str, ...]:
-        match = self._expression.search(text.encode("utf-8", "surrogateescape"))
+        match = self._expression.search(_encoded(text, "surrogateescape"))
         if match is None:
             return ()
         return tuple(group.decode("utf-8", "surrogateescape") for group in match.groups(default=b""))
 
 
+def _encoded(text: str, errors: str) -> bytes:
+    try:
+        return text.encode("utf-8", errors)
+    except UnicodeEncodeError:  # half a pair, as JSON can have it, which no octets stand for
+        return text.encode("utf-8", "replace")
+
+
 def _regex(text: str) -> Pattern:
     expression = _Regex(text[1:-1])
-    return Pattern(text, "regex", expression.search, expression.group_count, expression.captured)
+    return Pattern(
+        text, "regex", expression.search, expression.group_count, expression.captured, expression.size
+    )

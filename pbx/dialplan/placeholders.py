@@ -34,6 +34,14 @@ class Template:
         """
         if self.literal is not None:
             return self.literal
+        if escape is None:
+            known = here or {}
+            return "".join(
+                [
+                    text if written else known[text] if text in known else value_of(text, call)
+                    for written, text in self.parts
+                ]
+            )
         pieces = []
         for written, text in self.parts:
             if written:
@@ -42,7 +50,7 @@ class Template:
                 piece = here[text]
             else:
                 piece = value_of(text, call)
-            pieces.append(piece if written or escape is None else escape(piece))
+            pieces.append(piece if written else escape(piece))
         return "".join(pieces)
 
 
@@ -75,17 +83,17 @@ def compile_template(text: str, names: Collection[str] = (), groups: int = 0) ->
 
 def value_of(name: str, call: Call) -> str:
     """What a placeholder stands for in `call`; a name without a value is an empty text."""
-    if name == "to":
-        return call.called
-    if name == "from":
-        return call.caller.number
-    if name == "name":
-        return call.caller.name
-    if name == "user":
-        return call.user or ""
-    if name == "trunk":
-        return call.trunk or ""
-    return call.variables.get(name, "")
+    getter = _GETTERS.get(name)
+    return call.variables.get(name, "") if getter is None else getter(call)
+
+
+_GETTERS: Mapping[str, Callable[[Call], str]] = {
+    "to": lambda call: call.called,
+    "from": lambda call: call.caller.number,
+    "name": lambda call: call.caller.name,
+    "user": lambda call: call.user or "",
+    "trunk": lambda call: call.trunk or "",
+}
 
 
 def _groups_found(groups: int) -> str:

@@ -4,9 +4,9 @@ By default a decision waits by blocking, which is right for `check`, `explain` a
 bridge that waits without blocking its reactor.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -29,14 +29,16 @@ async def block(future: "Future[Any]", seconds: float) -> Any:
     return future.result(seconds)
 
 
-@contextmanager
-def blocking() -> Iterator[None]:
+class blocking:  # noqa: N801  # used as a function; a generator would cost three times as much
     """Have every decision that begins inside wait by blocking, whatever the host's bridge is."""
-    token = _BLOCKING.set(True)
-    try:
-        yield
-    finally:
-        _BLOCKING.reset(token)
+
+    __slots__ = ("_token",)
+
+    def __enter__(self) -> None:
+        self._token = _BLOCKING.set(True)
+
+    def __exit__(self, *_: object) -> None:
+        _BLOCKING.reset(self._token)
 
 
 def run_blocking(coroutine: Coroutine[Any, Any, None]) -> None:

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, WithJsonSchema
 
 from pbx.call.causes import QueueOutcome
+from pbx.dialplan.decisions import Outcome, Rule
+from pbx.dialplan.handler import Ending
 from pbx.dialplan.one_or_many import OneOrMany
 from pbx.dialplan.scope import Build, Scope
 from pbx.dialplan.steps import compile_endings
@@ -19,6 +21,8 @@ Strategy = Literal[
 Condition = Literal["no-agents", "all-paused", "closed"]
 Level = Annotated[Whole, Field(ge=1, le=100)]
 _KEYS = tuple("0123456789*#")
+MAX_IN_A_ROW = 3
+"""How many queues may follow each other by their own on:."""
 _TARGETS = ("user/", "trunk/", "sip:", "sips:")
 
 
@@ -30,6 +34,13 @@ class AgentShape(Shape):
         default_factory=dict, description="What the agent can do, and how well: 1 to 100."
     )
     penalty: Whole = Field(0, ge=0, le=100, description="Agents with a lower penalty are asked first.")
+    max_calls: Whole = Field(
+        1, ge=1, le=20, description="How many calls at once make the agent busy, in all queues."
+    )
+    auto_answer: Flag = Field(
+        False, description="Whether the agent's phone is asked to answer by itself, in all queues."
+    )
+    logged_in: Flag = Field(True, description="Whether the agent takes calls without having logged in once.")
 
 
 class AnnouncementShape(Shape):
@@ -51,7 +62,7 @@ class QueueShape(Shape):
         min_length=1, description='Who answers: targets as in dial, and "1001" for a user.'
     )
     music: Text = Field("default", description="What callers hear while they wait.")
-    ring: Duration = Field(20.0, gt=0, le=300, description="How long each agent is rung.")
+    ring: Duration = Field(20.0, ge=1, le=300, description="How long each agent is rung.")
     retry: Duration = Field(
         5.0, ge=0, le=3600, description="How long an agent who did not answer is left alone."
     )
@@ -91,7 +102,7 @@ class QueueShape(Shape):
     )
     on: dict[QueueOutcome, Annotated[Any, WithJsonSchema({"$comment": "ending"})]] = Field(
         default_factory=dict,
-        description="What follows when nobody came: timeout, closed, full, left, unavailable, failed.",
+        description="What follows when nobody came: timeout, closed, full, left, unavailable.",
     )
 
 
@@ -121,11 +132,13 @@ def compile_queues(build: Build, values: Any) -> dict[str, QueuePlan]:
             _agent(each if isinstance(each, str) else each.agent, index, scope)
             for index, each in enumerate(shape.agents)
         )
+        for index, agent in enumerate(agents):
+            if agent in agents[:index]:
+                scope.problem(f"{shown(agent)} is in this queue twice", "agents", index)
         if shape.announcements is not None:
             for index, sound in enumerate(shape.announcements.sounds or ()):
                 scope.check_sound(sound, "announcements", "sounds", index)
-        if shape.music != "default":
-            scope.check_sound(shape.music, "music")
+        scope.check_music(shape.music, "music")
         if shape.whisper:
             scope.check_sound(shape.whisper, "whisper")
         if shape.leave and shape.leave not in _KEYS:
@@ -136,8 +149,28 @@ def compile_queues(build: Build, values: Any) -> dict[str, QueuePlan]:
 
 def check_overflows(build: Build) -> None:
     """Compile what follows when nobody came, once for every queue, so that its mistakes are found."""
-    for name, queue in build.queues.items():
-        compile_endings(queue.shape.on, Scope(build, "", ("queues", name)), "on", why=f"queue {name}")
+    for queue in build.queues.values():
+        overflow(Scope(build, "", ("queues", queue.name)), queue, f"queue {queue.name}")
+
+
+def overflow(scope: Scope, queue: QueuePlan, why: str, rule: Rule | None = None) -> dict[Outcome, Ending]:
+    """What follows when nobody came, as the queue itself says; `scope` is where callers are led to it."""
+    build = scope.build
+    build.overflows_left -= 1
+    if build.overflows_left < 0:
+        if build.overflows_left == -1:
+            scope.problem("from here on, there is too much that follows in queues: use goto in their on:")
+        return {}
+    if queue.name in build.overflows or len(build.overflows) >= MAX_IN_A_ROW:
+        way = " → ".join((*build.overflows, queue.name))
+        circle = "in a circle" if queue.name in build.overflows else f"over more than {MAX_IN_A_ROW} queues"
+        scope.problem(f"this leads {circle} ({way}): lead on to a chain with goto")
+        return {}
+    build.overflows.append(queue.name)
+    there = Scope(build, scope.chain, ("queues", queue.name))
+    found = compile_endings(queue.shape.on, there, "on", why=why, rule=rule)
+    build.overflows.pop()
+    return found
 
 
 def _agent(text: str, index: int, scope: Scope) -> str:

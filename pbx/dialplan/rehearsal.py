@@ -11,6 +11,8 @@ from pbx.call.causes import STATUS_OF_OUTCOME
 from pbx.dialplan.call import Call
 from pbx.dialplan.decisions import OUTCOMES, QUEUE_OUTCOMES, Dial, Menu, Outcome, Play, Queue, Reject
 from pbx.dialplan.live import Counted, Facts, Switched
+from pbx.dialplan.queue_rehearsal import AgentMood, QueueRehearsal, rehearse
+from pbx.dialplan.queues import QueuePlan
 
 if TYPE_CHECKING:
     from pbx.dialplan.generation import Generation, Verdict
@@ -27,7 +29,8 @@ class Givens:
 
     `registered` are the users with a phone on, None for everybody. `outcomes` are the answers of targets and
     queues, one for each time and the last for all times after. `digits` are those of the menus in turn, None
-    for a caller who is never asked. `answers` are facts by question.
+    for a caller who is never asked. `answers` are facts by question. `agents` say what agents of queues do,
+    and `waiting` how many callers wait in a queue already; None leaves queues to `outcomes`.
     """
 
     registered_users: frozenset[str] | None = None
@@ -38,6 +41,8 @@ class Givens:
     tried: int = 1
     switches: Mapping[str, Switched] = field(default_factory=dict)
     used: Mapping[str, int] = field(default_factory=dict)
+    agents: Mapping[str, AgentMood] | None = None
+    waiting: Mapping[str, int] = field(default_factory=dict)
 
     def facts(self) -> Facts:
         """The facts of such a service."""
@@ -63,9 +68,9 @@ class Givens:
         """See Live."""
         return self.used.get(target, 0)
 
-    def queue(self, name: str) -> Mapping[str, int]:  # noqa: ARG002  # all are the same
+    def queue(self, name: str) -> Mapping[str, int]:
         """See Live."""
-        return {"waiting": 0, "agents": 1, "free": 1}
+        return {"waiting": self.waiting.get(name, 0), "agents": 1, "free": 1}
 
 
 class Rehearsal:
@@ -80,6 +85,7 @@ class Rehearsal:
         self._asks = given.digits is not None
         self.answered = ""
         self.verdicts: list[Verdict] = []
+        self.queued: list[QueueRehearsal] = []
 
     def run(
         self,
@@ -128,7 +134,7 @@ class Rehearsal:
     def _ring(self, decision: Dial | Queue, tried: Callable[[str], None]) -> Outcome | None:
         """The outcome of a dial; None when somebody answers."""
         if isinstance(decision, Queue):
-            return self._wait(f"queue/{decision.name}", tried)
+            return self._wait(decision, tried)
         in_turn = decision.mode == "in-turn"
         outcomes: list[Outcome] = []
         for target in map(str, decision.targets):
@@ -146,12 +152,40 @@ class Rehearsal:
             return None
         return next(outcome for outcome in _BEST if outcome in outcomes)
 
-    def _wait(self, queue: str, tried: Callable[[str], None]) -> Outcome | None:
+    def _wait(self, decision: Queue, tried: Callable[[str], None]) -> Outcome | None:
+        queue, given = f"queue/{decision.name}", self._given
+        plan = self._generation.queues.get(decision.name)
+        if plan is not None and given.agents is not None and queue not in given.outcomes:
+            return self._rehearse(plan, decision, given.agents, tried)
         tried(queue)
         outcome = self._outcome(queue)
         if outcome is None:
             self.answered = self.answered or queue
         return outcome
+
+    def _rehearse(
+        self,
+        plan: QueuePlan,
+        decision: Queue,
+        agents: Mapping[str, AgentMood],
+        tried: Callable[[str], None],
+    ) -> Outcome | None:
+        """Let the queue itself say who is rung, and how it ends."""
+        call = self.verdicts[-1].call
+        found = rehearse(
+            plan,
+            agents,
+            ahead=self._given.waiting.get(plan.name, 0),
+            user=call.user or "",
+            number=call.caller.number,
+            priority=decision.priority,
+        )
+        self.queued.append(found)
+        tried(f"queue/{plan.name}")
+        for target, _ in found.offered:
+            tried(target)
+        self.answered = self.answered or found.answered
+        return found.outcome
 
     def _outcome(self, target: str) -> Outcome | None:
         keys = [key for key in self._left if key == target or target.startswith(f"{key}/")]

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from pbx.dialplan.joined import Joined
-from pbx.dialplan.patterns import Pattern, compile_pattern
+from pbx.dialplan.patterns import MAX_REGEX_SIZE, Pattern, compile_pattern
 from pbx.dialplan.placeholders import Template, compile_template
 from pbx.documents import Document, nearest, shown
+from pbx.documents.reader import MAX_PROBLEMS
 from pbx.errors import Place, Problem
 
 if TYPE_CHECKING:
@@ -23,19 +24,21 @@ T = TypeVar("T")
 
 Location = tuple[str | int, ...]
 
+MAX_OVERFLOWS = 5000
+"""How often, all in all, what follows when nobody came is compiled for those who are led to a queue."""
+MAX_MENU_STEPS = 250_000
+"""How many digits of menus are followed to find out after which of them nothing can come."""
+
 
 @dataclass(frozen=True, slots=True)
 class KnownNames:
-    """The users, trunks and sounds of the service, None when no configuration says which; its plugins.
-
-    `unavailable` are handlers that it cannot carry out.
-    """
+    """Users, trunks, sounds and music of the service, None when no configuration says which; its plugins."""
 
     users: frozenset[str] | None = None
     trunks: frozenset[str] | None = None
     plugins: "Plugins | None" = None
     sounds: frozenset[str] | None = None
-    unavailable: frozenset[str] = frozenset()
+    music: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,15 @@ class Build:
     edges: list[Edge] = field(default_factory=list)
     patterns: dict[str, list[Pattern]] = field(default_factory=dict)
     zone: tzinfo = UTC
+    regex_size: int = 0
+    menu_steps: int = MAX_MENU_STEPS
+    overflows: list[str] = field(default_factory=list)
+    overflows_left: int = MAX_OVERFLOWS
+
+    @property
+    def full(self) -> bool:
+        """Whether so much is wrong that nothing more is looked for."""
+        return len(self.problems) >= MAX_PROBLEMS
 
     def directory_of(self, path: Location) -> Path:
         """The directory of the file in which something stands."""
@@ -155,10 +167,15 @@ class Scope:
 
     def check_sound(self, name: str, *location: str | int) -> None:
         """Report when it is known which sounds there are, and `name` is none."""
-        known = self.build.known.sounds
+        self._check_played("sound", self.build.known.sounds, name, location)
+
+    def check_music(self, name: str, *location: str | int) -> None:
+        """Report when it is known which music there is, and `name` is none."""
+        self._check_played("music", self.build.known.music, name, location)
+
+    def _check_played(self, kind: str, known: Collection[str] | None, name: str, location: Location) -> None:
         if known is not None and name not in known:
-            message = f"there is no sound {shown(name)}"
-            self.problem(message, *location, suggestion=nearest(name, known))
+            self.problem(f"there is no {kind} {shown(name)}", *location, suggestion=nearest(name, known))
 
     def queue(self, name: str, *location: str | int) -> "QueuePlan | None":
         """The queue `name`, or None after reporting that there is none."""
@@ -189,10 +206,16 @@ class Scope:
 
     def pattern(self, text: str, *location: str | int) -> Pattern | None:
         """Compile a pattern, or report why it is none."""
+        if self.build.regex_size > MAX_REGEX_SIZE and text.startswith("/"):
+            return None
         try:
             pattern = compile_pattern(text)
         except ValueError as error:
             self.problem(str(error), *location)
+            return None
+        self.build.regex_size += pattern.size
+        if self.build.regex_size > MAX_REGEX_SIZE and pattern.size:
+            self.problem("from here on, the regular expressions are too large together", *location)
             return None
         self.build.patterns.setdefault(self.chain, []).append(pattern)
         return pattern

@@ -96,7 +96,7 @@ def _handler_name(scope: Scope, step: Mapping[str, Any], endings: bool, also: Co
         return None
     name = names[0]
     place = scope.key_place(name)
-    if name not in known or name in scope.build.known.unavailable:
+    if name not in known:
         message = f"{name} is not available yet, expected one of {_listing(scope, endings)}"
         scope.build.problems.append(Problem(place, message))
         return None
@@ -128,8 +128,7 @@ def _report_no_handler(scope: Scope, step: Mapping[str, Any], endings: bool, als
 
 
 def _listing(scope: Scope, endings: bool) -> str:
-    names = ending_names() if endings else _handlers(scope)
-    return ", ".join(sorted(set(names) - scope.build.known.unavailable))
+    return ", ".join(sorted(ending_names() if endings else _handlers(scope)))
 
 
 def _options(

@@ -9,6 +9,7 @@ from pbx.dialplan.chain import Visit
 from pbx.dialplan.decisions import Dial, Final
 from pbx.dialplan.explain import followed, ladder
 from pbx.dialplan.generation import Generation, Verdict
+from pbx.dialplan.queue_rehearsal import QueueRehearsal
 from pbx.dialplan.rehearsal import Rehearsal
 from pbx.dialplan.words import as_json, kind_of, said
 from pbx.errors import MisuseError, Place
@@ -26,6 +27,7 @@ class Trial:
     visits: list[Visit] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
     passed_through: list[str] = field(default_factory=list)
+    queued: list[QueueRehearsal] = field(default_factory=list)
 
     @property
     def passed(self) -> bool:
@@ -39,6 +41,7 @@ class Trial:
         first = self.verdicts[0]
         lines = [ladder(generation, self.case.call, first)]
         lines += followed(self.verdicts[1:])
+        lines += map(str, self.queued)
         return "\n".join(lines)
 
 
@@ -76,7 +79,7 @@ def run_case(generation: Generation, case: Case) -> Trial:
     trial = Trial(case)
     try:
         rehearsal = Rehearsal(generation, case.call, case.given)
-        trial.verdicts = rehearsal.verdicts
+        trial.verdicts, trial.queued = rehearsal.verdicts, rehearsal.queued
         last = rehearsal.run(
             follows=case.follows,
             heard=lambda verdict: _note(trial, verdict),

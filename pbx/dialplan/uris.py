@@ -27,8 +27,9 @@ class UriTemplate:
     text: Template
 
     def expand(self, call: Call) -> str:
-        """The URI for `call`."""
-        return self.text.expand(call, escaped_user)
+        """The URI for `call`; empty when what stands before the @ is."""
+        found = self.text.expand(call, escaped_user)
+        return "" if self.text.literal is None and ":@" in found else found
 
 
 def compile_uri(text: str, scope: Scope, *location: str | int) -> UriTemplate | None:
@@ -61,7 +62,8 @@ class TargetTemplate:
         if self.constant is not None:
             return self.constant
         if self.kind == "uri":
-            return UriTarget(self.text.expand(call, escaped_user))
+            found = UriTemplate(self.text).expand(call)
+            return UriTarget(found) if found else None
         text = call.called if self.text is _CALLED else self.text.expand(call)
         if not text:
             return None

@@ -6,7 +6,7 @@ file, line and column.
 """
 
 from pbx.documents.reader import Document, Fraction, load, loads, shown
-from pbx.documents.scalars import Count, Duration, Flag, Text, Whole, duration, text_of
+from pbx.documents.scalars import Count, Duration, Flag, Size, Text, Whole, duration, size, text_of
 from pbx.documents.shapes import Shape, ShapeError, nearest, to_problem, validate
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Fraction",
     "Shape",
     "ShapeError",
+    "Size",
     "Text",
     "Whole",
     "duration",
@@ -24,6 +25,7 @@ __all__ = [
     "loads",
     "nearest",
     "shown",
+    "size",
     "text_of",
     "to_problem",
     "validate",

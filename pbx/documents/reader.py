@@ -23,7 +23,9 @@ from pbx.errors import DocumentError, OperatorError, Place, Problem
 MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 50
 # Values in a document, each alias counted as everything it stands for.
-MAX_VALUES = 200_000
+MAX_VALUES = 150_000
+# More mistakes than this are not looked for.
+MAX_PROBLEMS = 100
 
 # More digits than this are an identifier, not a quantity.
 _MAX_DIGITS = 18
@@ -78,16 +80,22 @@ class _Open:
 class Document:
     """One YAML document: `value` is its plain Python value, `place` says where each part of it stands."""
 
-    __slots__ = ("_root", "name")
+    __slots__ = ("_root", "characters", "name")
 
-    def __init__(self, name: str, root: _Node) -> None:
+    def __init__(self, name: str, root: _Node, characters: int = 0) -> None:
         self.name = name
+        self.characters = characters
         self._root = root
 
     @property
     def value(self) -> Any:
         """Dictionaries with text keys, lists, `str`, `int`, `Fraction`, `bool` and None."""
         return self._root.value
+
+    @property
+    def size(self) -> int:
+        """How many values it has, each alias counted as everything it stands for."""
+        return self._root.size
 
     def place(self, path: Path_) -> Place:
         """Where the value at `path` begins; steps that the document does not have are passed over."""
@@ -175,7 +183,7 @@ class _Reader:
             raise DocumentError((*self.problems, problem)) from None
         if self.problems:
             raise DocumentError(tuple(self.problems))
-        return Document(self.name, self.root or _Node(1, 1))
+        return Document(self.name, self.root or _Node(1, 1), len(text))
 
     def _receive(self, event: yaml.Event) -> None:
         mark = event.start_mark
@@ -215,7 +223,8 @@ class _Reader:
             self._problem(line, column, message)
         if key in node.keys:
             first = Place(self.name, *node.keys[key])
-            self._problem(line, column, f"the key {shown(key)} is here twice; the first one is at {first}")
+            message = f"the key {shown(key)} is here twice; the first one is at {first}"
+            self._problem(line, column, f"{message}: take one out, or give it another name")
         else:
             node.keys[key] = (line, column)
         parent.key = key
@@ -286,6 +295,8 @@ class _Reader:
 
     def _problem(self, line: int, column: int, message: str) -> None:
         self.problems.append(Problem(Place(self.name, line, column), message))
+        if len(self.problems) >= MAX_PROBLEMS:
+            raise DocumentError(tuple(self.problems))
 
     def _fatal(self, line: int, column: int, message: str, suggestion: str = "") -> DocumentError:
         return DocumentError((*self.problems, Problem(Place(self.name, line, column), message, suggestion)))

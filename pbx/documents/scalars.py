@@ -44,6 +44,19 @@ def duration(text: Any) -> float:
     raise ValueError("expected a duration such as 500ms, 20s, 5m or 1h")
 
 
+_SIZE = re.compile(r"([0-9]{1,6})(KiB|MiB|GiB)")
+_OCTETS = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+
+
+def size(text: Any) -> int:
+    """Octets from "64KiB", "500MiB" or "1GiB"; raises ValueError that says what was expected."""
+    match = _SIZE.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        found = f"found {shown(text)}, " if isinstance(text, str) else ""
+        raise ValueError(f"{found}expected a size such as 64KiB, 500MiB or 1GiB")
+    return int(match.group(1)) * _OCTETS[match.group(2)]
+
+
 Text = Annotated[str, BeforeValidator(_as_written), WithJsonSchema({"type": ["string", "number"]})]
 """Text exactly as the file has it: `1001` without quotes is "1001"."""
 
@@ -59,3 +72,12 @@ Duration = Annotated[
     ),
 ]
 """Seconds, written with a unit."""
+
+Size = Annotated[
+    int,
+    BeforeValidator(size),
+    WithJsonSchema(
+        {"type": "string", "pattern": f"^{_SIZE.pattern}$", "examples": ["64KiB", "500MiB", "1GiB"]}
+    ),
+]
+"""Octets, written with a unit."""

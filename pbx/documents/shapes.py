@@ -49,10 +49,21 @@ class ShapeError(PydanticCustomError):
         return super().__new__(cls, "fault", "{message}", context)
 
 
+_LONGEST_WORD = 200
+_MOST_WORDS = 1000
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """The known word that `word` was probably meant to be, or an empty text."""
-    matches = get_close_matches(word.lower(), {entry.lower(): entry for entry in known}, n=1, cutoff=0.6)
-    return next((entry for entry in known if matches and entry.lower() == matches[0]), "")
+    if len(word) > _LONGEST_WORD:
+        return ""
+    length, lower = len(word), word.lower()
+    # Words of other lengths cannot be near enough: twice what is common by both lengths is less than 0.6.
+    likely = [each for each in known if 0.6 * (length + len(each)) <= 2 * min(length, len(each))]
+    if len(likely) > _MOST_WORDS:
+        likely = [each for each in likely if each[:2].lower() == lower[:2]][:_MOST_WORDS]
+    matches = get_close_matches(lower, {entry.lower(): entry for entry in likely}, n=1, cutoff=0.6)
+    return next((entry for entry in likely if matches and entry.lower() == matches[0]), "")
 
 
 def validate(

@@ -64,7 +64,7 @@ QUARANTINES: Final = 5
 # So many failures of epoll_wait in a row, and the loop gives up rather than spin.
 FAILURES: Final = 1000
 # A stall up to this long is made up for, tick by tick; of a longer one only the last tick is left.
-CATCH_UP: Final = 60_000
+CATCH_UP: Final = 200_000
 # Frames that are sent before packets are looked at again.
 FRAMES_AT_ONCE: Final = 32
 

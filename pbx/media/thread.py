@@ -1,5 +1,6 @@
 """One media thread as the reactor thread holds it: its tables, its command pipe, its ring of events."""
 
+import contextlib
 import fcntl
 import os
 import select
@@ -34,6 +35,8 @@ from pbx.media.layout import (
 )
 from pbx.media.mixtables import Mix
 
+# In Linux each thread has a nice value of its own; below 0 needs CAP_SYS_NICE or a limit that allows it.
+_PRIORITY = -10
 # As much as a pipe may hold without privileges: a thousand commands that the loop has not come to yet.
 _PIPE_BYTES = 1 << 20
 # What a pipe takes whole or not at all.
@@ -87,6 +90,9 @@ class MediaThread:
         self._thread.start()
 
     def _serve(self, run: Callable[..., int]) -> None:
+        # Sound cannot wait for its turn behind signalling; who may not ask for this goes on without.
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _PRIORITY)
         try:
             run(self.tables, self.mix)
         finally:

@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -53,6 +54,7 @@ class _Observed(Collector):
         self.by_handler: dict[str, Callable[[], Mapping[str, int]]] = {}
         self.handlers: set[str] = set()
         self.distributions: dict[str, Callable[[], Distribution]] = {}
+        self.by_queue: dict[str, Callable[[], Mapping[str, float]]] = {}
         self._failures = failures
 
     def describe(self) -> Iterable[Metric]:
@@ -80,6 +82,7 @@ class _Observed(Collector):
                 if _CAUSE.fullmatch(cause):
                     family.add_metric((cause,), counts[cause])
             yield family
+        yield from self._queues()
         for name, read_counts in self.by_handler.items():
             try:
                 states = dict(read_counts())
@@ -100,6 +103,24 @@ class _Observed(Collector):
             yield HistogramMetricFamily(
                 name, names.DISTRIBUTIONS[name], buckets=buckets, sum_value=found.total
             )
+
+    def _queues(self) -> Iterator[Metric]:
+        for name, read in self.by_queue.items():
+            try:
+                values = dict(read())
+            except Exception:  # noqa: BLE001 -- as above
+                self._failures.inc()
+                continue
+            family: Metric
+            if name in names.QUEUE_GAUGES:
+                gauges = family = GaugeMetricFamily(name, names.QUEUE_GAUGES[name], labels=("queue",))
+                for queue in islice(values, names.MAX_QUEUES):
+                    gauges.add_metric((queue,), values[queue])
+            else:
+                counts = family = CounterMetricFamily(name, names.QUEUE_COUNTS[name], labels=("queue",))
+                for queue in islice(values, names.MAX_QUEUES):
+                    counts.add_metric((queue,), values[queue])
+            yield family
 
 
 class _WithoutCreated(Collector):
@@ -181,6 +202,18 @@ class Metrics:
             "To a leg's peer and back, by RTCP (RFC 3550 §6.4.1).",
             ("trunk",),
             names.ROUND_TRIP_BUCKETS,
+        )
+        self._quality_events = Counter(
+            "pbx_quality_events_total",
+            "What was told of legs' quality while they lasted.",
+            (*by_trunk, "cause"),
+            registry=registry,
+        )
+        self._buffered = Histogram(
+            "pbx_jitter_buffer_delay_seconds",
+            "How long packets of a mixed leg wait for their turn, at each look.",
+            buckets=names.BUFFER_BUCKETS,
+            registry=registry,
         )
         self._requests = {
             method: Counter(
@@ -289,6 +322,12 @@ class Metrics:
             raise MisuseError(f"{name} is no gauge by handler")
         self._observed.by_handler[name] = read
 
+    def observe_queues(self, name: str, read: Callable[[], Mapping[str, float]]) -> None:
+        """Have `read` give a gauge or count for each queue at each scrape."""
+        if name not in names.QUEUE_GAUGES and name not in names.QUEUE_COUNTS:
+            raise MisuseError(f"{name} is no metric of queues")
+        self._observed.by_queue[name] = read
+
     def render(self) -> tuple[bytes, str]:
         """The page for Prometheus, and its content type."""
         return generate_latest(_WithoutCreated(self.registry)), _CONTENT_TYPE
@@ -359,6 +398,15 @@ class Metrics:
     def round_trip_measured(self, seconds: float, trunk: str = "") -> None:
         """A round trip that RTCP measured."""
         self._round_trip.labels(self._trunk(trunk)).observe(seconds)
+
+    def quality_told(self, kind: str, direction: str, trunk: str = "") -> None:
+        """An alarm of names.QUALITY_EVENTS about `in`, `out` or `both` directions of a leg that lasts."""
+        side = _known(direction, names.QUALITY_DIRECTIONS)
+        self._quality_events.labels(side, self._trunk(trunk), _known(kind, names.QUALITY_EVENTS)).inc()
+
+    def jitter_buffered(self, seconds: float) -> None:
+        """How long a mixed leg's packets wait in its jitter buffer."""
+        self._buffered.observe(max(0.0, seconds))
 
     # Signalling
 

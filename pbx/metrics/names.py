@@ -38,6 +38,27 @@ DISTRIBUTIONS: Final = {
     "pbx_media_jitter_buffer_seconds": "How long packets of mixed legs wait for their turn.",
 }
 
+# Read from their owner at each scrape, a value for each queue.
+QUEUE_GAUGES: Final = {
+    "pbx_queue_waiting": "Callers who are in line and not served yet.",
+    "pbx_queue_longest_waiting_seconds": "How long the caller in line has waited who came first.",
+    "pbx_queue_agents_here": "Agents who are logged in and have a phone to ring.",
+    "pbx_queue_agents_free": "Agents who could be offered a caller now.",
+}
+QUEUE_COUNTS: Final = {
+    "pbx_queue_joined": "Callers who stood in line.",
+    "pbx_queue_answered": "Callers who were put through to an agent.",
+    "pbx_queue_answered_in_time": "Those of them who waited no longer than the service level says.",
+    "pbx_queue_abandoned": "Callers who hung up in line.",
+    "pbx_queue_overflowed": "Callers who left the line without an agent, or were made to.",
+    "pbx_queue_refused": "Callers who were not let in.",
+    "pbx_queue_failed_offers": "Offers that the agent did not take.",
+    "pbx_queue_wait_seconds": "How long those who were answered had waited, together.",
+    "pbx_queue_handle_seconds": "How long conversations took, together.",
+}
+# More queues than this are not shown apart.
+MAX_QUEUES: Final = 200
+
 # Kept by their owner as numbers by cause, and read at each scrape.
 OBSERVED_COUNTS: Final = {
     "pbx_limits_reached": "What was refused because a bound was reached (docs/bounds.md), by bound.",
@@ -48,7 +69,10 @@ OBSERVED_COUNTS: Final = {
     "pbx_recordings": "Recordings of calls, by how they ended; refused: there was no sink left.",
     "pbx_recording_samples": "Samples of each side in recordings, written or lost to a slow disk.",
     "pbx_media_faults": "Ticks that were skipped, events and packets that were lost in the media threads.",
-    "pbx_media_dropped_packets": "Media packets that were not relayed, by reason.",
+    "pbx_media_dropped_packets": "RTP packets that were not passed on, by reason.",
+    "pbx_srtp_packets_dropped": "SRTP and SRTCP packets of another key, changed or repeated.",
+    "pbx_jitter_buffer_packets": "Packets of mixed legs, by what the jitter buffer did with them.",
+    "pbx_jitter_buffer_frames": "Frames of 20 ms of mixed legs that were made up, left out or put in.",
 }
 
 METHODS: Final = (
@@ -79,6 +103,13 @@ DECISION_KINDS: Final = (
     "redirect", "reject", "voicemail",
 )  # fmt: skip
 
+QUALITY_EVENTS: Final = (
+    "quality-alert", "quality-recovered", "one-way-audio", "dead-air", "clipping", "rtp-timeout",
+    "flows-again",
+)  # fmt: skip
+# Dead air is one of both directions together.
+QUALITY_DIRECTIONS: Final = (*DIRECTIONS, "both")
+
 OTHER: Final = "other"
 
 # Seconds. Set-up and post-dial delay share their limits, so that the two can be compared.
@@ -88,6 +119,7 @@ JITTER_BUCKETS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 
 LATENESS_BUCKETS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 # The E-model's scale; the limits are the bands people speak of (bad, poor, fair, good, excellent).
 MOS_BUCKETS: Final = (1.0, 1.5, 2.0, 2.5, 3.0, 3.25, 3.5, 3.75, 4.0, 4.2, 4.5)
+BUFFER_BUCKETS: Final = (0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3, 0.5)
 ROUND_TRIP_BUCKETS: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0)
 CODECS: Final = ("PCMU", "PCMA", "G722", "G729", "OPUS")
 PLUGIN_BUCKETS: Final = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)

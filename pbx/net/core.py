@@ -11,8 +11,8 @@ from pbx.sip.outputs import Transmit
 class Core(Protocol):
     """The user agent core (RFC 3261 §5): bytes and due times in, bytes to send out."""
 
-    def receive(self, data: bytes, flow: Flow, now: float) -> Sequence[Transmit]:
-        """One whole message, or what claims to be one."""
+    def receive(self, data: bytes, flow: Flow, now: float, late_s: float | None = None) -> Sequence[Transmit]:
+        """One whole message, or what claims to be one; it waited `late_s` at most (None: unknown)."""
         ...
 
     def receive_unframed(self, error: FramingError, flow: Flow, now: float) -> Sequence[Transmit]:

@@ -36,9 +36,10 @@ class _Attempt:
 class Endpoint:
     """Owns the listeners and connections; feeds `core` and carries out what it returns.
 
-    `reactor` provides Twisted's IReactorTime, IReactorTCP, IReactorSocket and IReactorFDSet; `bound` makes
-    the listeners' sockets. Streams, those that are being opened included, are at most `max_connections`; of
-    these a peer may open `max_connections_per_source`. `reached` counts what went past a bound.
+    `reactor` provides Twisted's IReactorTime, IReactorTCP, IReactorSocket and IReactorFDSet; `wall` is the
+    time of day in seconds since 1970; `bound` makes the listeners' sockets. Streams, those that are being
+    opened included, are at most `max_connections`; of these a peer may open `max_connections_per_source`.
+    `reached` counts what went past a bound.
     """
 
     def __init__(
@@ -48,9 +49,11 @@ class Endpoint:
         max_connections: int = 1000,
         max_connections_per_source: int = 200,
         *,
+        wall: Callable[[], float],
         bound: Callable[[Transport, str, int], socket.socket] = bind,
     ) -> None:
         self._reactor = reactor
+        self._wall = wall
         self._routes = routes
         self._max_connections = max_connections
         self._max_per_source = max_connections_per_source
@@ -85,7 +88,7 @@ class Endpoint:
         """Bind to an IP address; what was bound, with its real port. Raises PortInUse or OperatorError."""
         bound = self._bound(transport, host, port)
         if transport == "udp":
-            listener = UdpListener(self._reactor, bound, self._received)
+            listener = UdpListener(self._reactor, bound, self._received, self._wall)
             local = listener.local
             self._udp[local] = listener
         else:
@@ -237,9 +240,10 @@ class Endpoint:
 
     # -- what comes in ---------------------------------------------------------------------------------------
 
-    def _received(self, data: bytes, flow: Flow) -> None:
+    def _received(self, data: bytes, flow: Flow, since: float) -> None:
         if self._core is not None:
-            self.carry_out(self._core.receive(data, flow, self._reactor.seconds()))
+            now = self._reactor.seconds()
+            self.carry_out(self._core.receive(data, flow, now, now - since))
 
     def admits(self, source: str) -> bool:
         """Whether the peer at this IP address may open one more stream."""
@@ -281,7 +285,8 @@ class Endpoint:
 
     def stream_received(self, data: bytes, connection: Connection) -> None:
         """A whole message of a stream."""
-        self._received(data, connection.flow)
+        if self._core is not None:
+            self.carry_out(self._core.receive(data, connection.flow, self._reactor.seconds()))
 
     def stream_unframed(self, error: FramingError, connection: Connection) -> None:
         """A stream that cannot be read on."""

@@ -10,6 +10,8 @@ from pbx.sip.flow import Transport
 # A stalled event loop finds its datagrams here: at 300 calls a second a second's worth is about 3 MB.
 _UDP_BUFFER_BYTES = 8 << 20
 _BACKLOG = 128
+# Have the kernel say when each datagram came (socket(7)); Python has no name for it. Linux's number.
+SO_TIMESTAMPNS = 35
 
 
 def bind(transport: Transport, host: str, port: int) -> socket.socket:
@@ -31,6 +33,7 @@ def bind(transport: Transport, host: str, port: int) -> socket.socket:
         if transport == "udp":
             for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
                 bound.setsockopt(socket.SOL_SOCKET, option, _UDP_BUFFER_BYTES)
+            bound.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         else:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)

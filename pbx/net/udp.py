@@ -3,6 +3,7 @@
 import errno
 import logging
 import socket
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ from twisted.internet.interfaces import IReadDescriptor
 from zope.interface import implementer
 
 from pbx.net.addresses import from_kernel, to_kernel
+from pbx.net.sockets import SO_TIMESTAMPNS
 from pbx.sip.flow import Address, Flow
 from pbx.sip.message import is_keepalive
 
@@ -20,6 +22,9 @@ _MAX_DATAGRAM = 65536
 # Datagrams that are read at once before timers and streams have their turn.
 _AT_ONCE = 100
 _REMEMBERED_FLOWS = 8192
+# struct timespec: when a datagram came, by the time of day.
+_came = struct.Struct("@qq")
+_CAME_OCTETS = socket.CMSG_SPACE(_came.size)
 # What a datagram that was not sent is like one that was lost on the way: it will be sent again, or not.
 _LOST = frozenset(
     {errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS, errno.ENOMEM, errno.EINTR, errno.ECONNREFUSED}
@@ -30,11 +35,20 @@ _LOST = frozenset(
 class UdpListener:
     """A bound socket that the reactor watches: gives every datagram with its flow to `received`, and sends.
 
-    Twisted's own datagram port would lose the zone of a link-local peer, and no answer would reach it.
+    `received` is also told since when, in the reactor's seconds, a datagram may have waited in the socket;
+    `wall` is the time of day, which the kernel stamps them with. Twisted's own datagram port would lose the
+    zone of a link-local peer, and no answer would reach it.
     """
 
-    def __init__(self, reactor: Any, bound: socket.socket, received: Callable[[bytes, Flow], None]) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        bound: socket.socket,
+        received: Callable[[bytes, Flow, float], None],
+        wall: Callable[[], float],
+    ) -> None:
         self._reactor = reactor
+        self._wall = wall
         self._socket = bound
         self._received = received
         self._flows: dict[Any, Flow] = {}
@@ -55,18 +69,33 @@ class UdpListener:
 
     def doRead(self) -> None:
         """Datagrams are there. An error that another datagram left behind is gone once it has been read."""
-        for _ in range(_AT_ONCE):
+        since = 0.0
+        for number in range(_AT_ONCE):
             try:
-                datagram, address = self._socket.recvfrom(_MAX_DATAGRAM)
+                if number:
+                    datagram, address = self._socket.recvfrom(_MAX_DATAGRAM)
+                else:
+                    # Those behind the first came after it.
+                    datagram, stamps, _, address = self._socket.recvmsg(_MAX_DATAGRAM, _CAME_OCTETS)
+                    since = self._reactor.seconds() - self._waited(stamps)
             except OSError:
                 return
             try:
-                self._take(datagram, address)
+                self._take(datagram, address, since)
             except Exception:
                 # Raised into the reactor, it would end the listener.
                 log.exception("a fault of our own; a datagram is lost")
 
-    def _take(self, datagram: bytes, address: Any) -> None:
+    def _waited(self, stamps: list[tuple[int, int, bytes]]) -> float:
+        """Seconds since a datagram came; 0 when the kernel does not say."""
+        for level, kind, stamp in stamps:
+            if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS and len(stamp) == _came.size:
+                seconds, nanoseconds = _came.unpack(stamp)
+                waited: float = self._wall() - seconds - nanoseconds / 1e9
+                return max(0.0, waited)
+        return 0.0
+
+    def _take(self, datagram: bytes, address: Any, since: float) -> None:
         """One datagram; empty ones and CRLF keep NAT bindings open and say nothing (RFC 5626 §4.4)."""
         if is_keepalive(datagram):
             return
@@ -75,7 +104,7 @@ class UdpListener:
             if len(self._flows) >= _REMEMBERED_FLOWS:
                 self._flows.clear()
             flow = self._flows[address] = Flow("udp", self.local, from_kernel(address))
-        self._received(datagram, flow)
+        self._received(datagram, flow, since)
 
     def send(self, data: bytes, remote: Address) -> bool:
         """Send at once. False when it cannot be sent: no route, a wrong address, larger than a datagram.

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable, Mapping
 
 from pbx.errors import MisuseError, OperatorError
 from pbx.queues.floor import Floor
+from pbx.queues.keeping import take_back, taken
 from pbx.queues.records import Agent, Caller, Line, Seat
 from pbx.queues.settings import AgentSettings, QueueOutcome, QueueSettings
 from pbx.queues.settling import Settling
-from pbx.queues.snapshot import AgentRecord, QueueRecord, Snapshot
+from pbx.queues.snapshot import Snapshot
 from pbx.queues.statistics import Interval, Statistics, Tally
 from pbx.queues.strategies import STRATEGIES, Draw, Strategy
 from pbx.queues.tables import AgentInput
@@ -25,6 +26,9 @@ from pbx.queues.values import (
     Overflow,
 )
 from pbx.queues.views import agent_view, caller_view
+
+# What was counted in the interval before may not have been asked for yet.
+_LATEST = 2
 
 _NEW_AGENT = AgentSettings()
 
@@ -96,7 +100,7 @@ class Queues:
                 seat = Seat(agent, line, member, position)
                 seat.answered = answered.get((agent.name, name), 0)
                 agent.seats[name] = line.seats[agent.name] = seat
-                line.present += agent.logged_in
+                line.present += agent.here
                 line.at_work += agent.at_work
         for agent in [agent for agent in floor.agents.values() if not agent.seats]:
             floor.forget_agent(agent, now, out)
@@ -289,6 +293,15 @@ class Queues:
         """The agent cuts wrap-up short. Raises OperatorError."""
         return self._tell(agent, "ready", now)
 
+    def reach(self, agent: str, reachable: bool, now: float) -> list[Output]:
+        """There is a phone to ring for an agent, or none any more; no error for somebody who is no agent."""
+        out: list[Output] = []
+        known = self._floor.agents.get(agent)
+        if known is not None:
+            self._floor.change_agent(known, "reached" if reachable else "lost", now, out)
+            self._settling.settle(now, out)
+        return out
+
     def _tell(self, agent: str, what: AgentInput, now: float, why: str = "") -> list[Output]:
         out: list[Output] = []
         self._floor.change_agent(self._agent(agent), what, now, out, why=why)
@@ -383,6 +396,11 @@ class Queues:
         """How many callers are not served yet. Raises OperatorError."""
         return len(self._line(queue).line)
 
+    def staff(self, queue: str) -> tuple[int, int]:
+        """How many agents are here (logged in, with a phone to ring), and free. Raises OperatorError."""
+        line = self._line(queue)
+        return line.present, len(line.free)
+
     def callers(self, queue: str | None = None) -> tuple[CallerView, ...]:
         """Who is in the queue, or in all of them: those in line in their order, then those who are served."""
         floor = self._floor
@@ -425,54 +443,18 @@ class Queues:
 
     def snapshot(self) -> Snapshot:
         """Everything that outlives the process."""
-        return self._snapshot(self._floor.agents, self._floor.lines)
+        return taken(self._floor, self._floor.agents, self._floor.lines)
 
     def changes(self) -> Snapshot:
-        """What of it has changed since this was last asked."""
+        """What of it has changed since this was last asked; of the intervals only the latest two."""
         floor = self._floor
-        changed = self._snapshot(sorted(floor.changed_agents), sorted(floor.changed_queues))
+        changed = taken(floor, sorted(floor.changed_agents), sorted(floor.changed_queues), _LATEST)
         floor.changed_agents.clear()
         floor.changed_queues.clear()
         return changed
 
-    def _snapshot(self, agents: Iterable[str], queues: Iterable[str]) -> Snapshot:
-        floor = self._floor
-        return Snapshot(
-            tuple(
-                AgentRecord(
-                    agent.name,
-                    agent.logged_in,
-                    agent.paused,
-                    agent.no_answers,
-                    {queue: seat.answered for queue, seat in agent.seats.items()},
-                )
-                for agent in map(floor.agents.get, agents)
-                if agent is not None
-            ),
-            tuple(
-                QueueRecord(line.name, line.closed, line.statistics.total.copy(), line.statistics.intervals())
-                for line in map(floor.lines.get, queues)
-                if line is not None
-            ),
-        )
-
     def restore(self, kept: Snapshot, now: float) -> None:
         """Go on from what an earlier process knew, before anybody joins. Names that are gone are left out."""
-        floor = self._floor
         out: list[Output] = []
-        for each in kept.agents:
-            agent = floor.agents.get(each.agent)
-            if agent is None:
-                continue
-            agent.no_answers = each.no_answers
-            for queue, seat in agent.seats.items():
-                seat.answered = each.answered.get(queue, 0)
-            agent.answered = sum(seat.answered for seat in agent.seats.values())
-            floor.presence(agent, now, out, logged_in=each.logged_in, paused=each.paused)
-            floor.refresh(agent)
-        for record in kept.queues:
-            line = floor.lines.get(record.queue)
-            if line is not None:
-                line.closed = record.closed
-                line.statistics.restore(record.total, record.intervals)
+        take_back(self._floor, kept, now, out)
         self._settling.settle(now, out)

@@ -14,8 +14,8 @@ class Agent:
     """An agent: what is known, and the state that follows from it."""
 
     __slots__ = (
-        "answered", "calls", "idle_since", "logged_in", "name", "no_answers", "offering", "paused", "resting",
-        "seats", "settings", "wrapping_up",
+        "answered", "calls", "idle_since", "logged_in", "name", "no_answers", "offering", "paused",
+        "reachable", "resting", "seats", "settings", "wrapping_up",
     )  # fmt: skip
 
     def __init__(self, name: str, settings: AgentSettings, now: float) -> None:
@@ -23,6 +23,8 @@ class Agent:
         self.settings = settings
         self.logged_in = settings.logged_in
         self.paused = ""
+        # Whether there is a phone to ring; not stored, the service knows.
+        self.reachable = True
         # Live calls, as the service reports them; they are kept nowhere else and never stored.
         self.calls: set[str] = set()
         self.offering: Offering | None = None
@@ -40,7 +42,7 @@ class Agent:
             return "offered"
         if len(self.calls) >= self.settings.max_calls:
             return "busy"
-        if not self.logged_in:
+        if not self.here:
             return "offline"
         if self.paused:
             return "paused"
@@ -51,9 +53,14 @@ class Agent:
         return "available"
 
     @property
+    def here(self) -> bool:
+        """Logged in, with a phone to ring."""
+        return self.logged_in and self.reachable
+
+    @property
     def at_work(self) -> bool:
-        """Logged in and not paused."""
-        return self.logged_in and not self.paused
+        """Here and not paused."""
+        return self.here and not self.paused
 
 
 class Seat:
@@ -158,7 +165,8 @@ class Caller:
 class Line:
     """One queue: who stands in it (`line`, of whom `waiting` are not offered and `ringing` are), its agents.
 
-    `present` of its agents are logged in, `at_work` of these are not paused. `last_offered` is a position.
+    `present` of its agents are logged in with a phone to ring, `at_work` of these are not paused.
+    `last_offered` is a position.
     """
 
     __slots__ = (

@@ -25,8 +25,8 @@ STRATEGY_NAMES: tuple[str, ...] = (
 Condition = Literal["no-agents", "all-paused", "closed"]
 """A state of the queue in which nobody can be served.
 
-no-agents: no agent of it is logged in. all-paused: some are, and every one of them is paused. closed: it
-has been told that it is closed (by hours or by hand).
+no-agents: no agent of it is logged in with a phone to ring. all-paused: some are, and every one of them is
+paused. closed: it has been told that it is closed (by hours or by hand).
 """
 
 CONDITIONS: tuple[Condition, ...] = ("no-agents", "all-paused", "closed")

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from pbx.queues.settings import QueueOutcome
 
@@ -151,9 +152,11 @@ class Statistics:
             return None
         return position * sum(self._busy_s) / len(self._busy_s) / agents
 
-    def intervals(self) -> tuple[Interval, ...]:
-        """The intervals, oldest first, as copies."""
-        return tuple(Interval(each.started_at, each.tally.copy()) for each in self._intervals)
+    def intervals(self, latest: int | None = None) -> tuple[Interval, ...]:
+        """The intervals, or so many of the latest, oldest first, as copies."""
+        known = self._intervals
+        first = 0 if latest is None else max(0, len(known) - latest)
+        return tuple(Interval(each.started_at, each.tally.copy()) for each in islice(known, first, None))
 
     def restore(self, total: Tally, intervals: Iterable[Interval]) -> None:
         """Go on from what was kept."""

@@ -35,13 +35,14 @@ class Free(Ordered[str]):
         super().__init__()
         self._standing = standing
 
-    def easiest(self) -> int:
-        """How many share the lowest penalty; they have the first places."""
-        return self.place((self.key_at(0)[0] + 1,)) if len(self) else 0
-
-    def place_after(self, position: int) -> int:
-        """The first place, among the lowest penalty, of an agent ranked by a position above this one."""
-        return self.place((self.key_at(0)[0], position + 1)) if len(self) else 0
+    def penalties(self) -> Iterator[tuple[float, int, int]]:
+        """Each penalty, the lowest first, with the first place of those who have it, and that after them."""
+        start = 0
+        while start < len(self):
+            penalty = self.key_at(start)[0]
+            end = self.place((penalty + 1,))
+            yield penalty, start, end
+            start = end
 
     def standings(self) -> tuple[Standing, ...]:
         """What is known of each, in order; this looks at everyone."""
@@ -96,18 +97,19 @@ def same_penalty(caller: Wanted, free: Free, _draw: Draw) -> list[str]:
 
 def next_in_turn(caller: Wanted, free: Free, _draw: Draw) -> Iterator[str]:
     """Who comes after the agent that got the last offer, in the order of the file, round and round."""
-    return _round_from(free, free.place_after(caller.last_offered), free.easiest())
+    for penalty, start, end in free.penalties():
+        yield from _round(free, start, free.place((penalty, caller.last_offered + 1)), end)
 
 
 def drawn(_caller: Wanted, free: Free, draw: Draw) -> Iterator[str]:
-    """Anyone who shares the lowest penalty."""
-    easiest = free.easiest()
-    return _round_from(free, draw(easiest), easiest)
+    """Anyone of those who share a penalty."""
+    for _, start, end in free.penalties():
+        yield from _round(free, start, start + draw(end - start), end)
 
 
-def _round_from(free: Free, start: int, easiest: int) -> Iterator[str]:
-    """Those with the lowest penalty, once round from `start`; then the rest in order."""
-    return map(free.at, chain(range(start, easiest), range(start), range(easiest, len(free))))
+def _round(free: Free, start: int, first: int, end: int) -> Iterator[str]:
+    """Those from place `start` to `end`, once round from `first`."""
+    return map(free.at, chain(range(first, end), range(start, first)))
 
 
 def best_skilled(caller: Wanted, free: Free, _draw: Draw) -> Iterator[str]:

@@ -84,6 +84,8 @@ AgentInput = Literal[
     "connected",
     "failed",  # no answer, declined, phone in use, not reachable
     "withdrawn",  # the caller went, or somebody else was quicker
+    "reached",  # there is a phone to ring (again)
+    "lost",  # there is none any more
     "call-began",  # a live call that no offer made
     "call-ended",  # one of the agent's live calls is over, served ones included
     "wrapped-up",  # the time for wrap-up is over
@@ -92,7 +94,7 @@ AgentInput = Literal[
 
 AgentAction = Literal[
     "come_in", "go", "take_break", "come_back", "be_ready", "ring", "hold_offer", "serve", "lose_offer",
-    "give_back", "begin_call", "end_call", "end_wrap_up", "end_rest",
+    "give_back", "be_reached", "be_lost", "begin_call", "end_call", "end_wrap_up", "end_rest",
 ]  # fmt: skip
 
 # An agent's state is not kept: it follows from what is known (an offer, live calls, logged in, paused, what
@@ -100,11 +102,20 @@ AgentAction = Literal[
 # Of an agent who is busy, or has picked up, the rest stays true beneath: one may log out while talking.
 AGENT: dict[tuple[AgentState, AgentInput], AgentAction] = {
     ("offline", "log-in"): "come_in",
+    ("offline", "log-out"): "go",
+    ("offline", "pause"): "take_break",
+    ("offline", "unpause"): "come_back",
+    ("offline", "ready"): "be_ready",
+    ("offline", "reached"): "be_reached",
+    ("offline", "lost"): "be_lost",
+    ("offline", "wrapped-up"): "end_wrap_up",
+    ("offline", "rested"): "end_rest",
     ("offline", "call-began"): "begin_call",
     ("offline", "call-ended"): "end_call",
     ("paused", "log-out"): "go",
     ("paused", "pause"): "take_break",
     ("paused", "unpause"): "come_back",
+    ("paused", "lost"): "be_lost",
     ("paused", "call-began"): "begin_call",
     ("paused", "call-ended"): "end_call",
     ("paused", "wrapped-up"): "end_wrap_up",
@@ -112,6 +123,7 @@ AGENT: dict[tuple[AgentState, AgentInput], AgentAction] = {
     ("available", "log-out"): "go",
     ("available", "pause"): "take_break",
     ("available", "offer"): "ring",
+    ("available", "lost"): "be_lost",
     ("available", "call-began"): "begin_call",
     ("available", "call-ended"): "end_call",
     ("offered", "log-in"): "come_in",
@@ -122,20 +134,25 @@ AGENT: dict[tuple[AgentState, AgentInput], AgentAction] = {
     ("offered", "connected"): "serve",
     ("offered", "failed"): "lose_offer",
     ("offered", "withdrawn"): "give_back",
+    ("offered", "lost"): "be_lost",
     ("offered", "call-began"): "begin_call",
+    ("offered", "reached"): "be_reached",
     ("offered", "call-ended"): "end_call",
     ("busy", "log-in"): "come_in",
     ("busy", "log-out"): "go",
     ("busy", "pause"): "take_break",
     ("busy", "unpause"): "come_back",
     ("busy", "ready"): "be_ready",
+    ("busy", "lost"): "be_lost",
     ("busy", "call-began"): "begin_call",
+    ("busy", "reached"): "be_reached",
     ("busy", "call-ended"): "end_call",
     ("busy", "wrapped-up"): "end_wrap_up",
     ("busy", "rested"): "end_rest",
     ("wrap-up", "log-out"): "go",
     ("wrap-up", "pause"): "take_break",
     ("wrap-up", "ready"): "be_ready",
+    ("wrap-up", "lost"): "be_lost",
     ("wrap-up", "call-began"): "begin_call",
     ("wrap-up", "call-ended"): "end_call",
     ("wrap-up", "wrapped-up"): "end_wrap_up",
@@ -143,6 +160,7 @@ AGENT: dict[tuple[AgentState, AgentInput], AgentAction] = {
     ("resting", "log-out"): "go",
     ("resting", "pause"): "take_break",
     ("resting", "ready"): "be_ready",
+    ("resting", "lost"): "be_lost",
     ("resting", "call-began"): "begin_call",
     ("resting", "call-ended"): "end_call",
     ("resting", "rested"): "end_rest",
@@ -151,8 +169,8 @@ AGENT: dict[tuple[AgentState, AgentInput], AgentAction] = {
 # Why an input changes nothing in every state that has no cell for it.
 AGENT_ABSENT: dict[AgentInput, str] = {
     "log-in": "the agent is logged in",
-    "log-out": "the agent is logged out",
-    "pause": "who is logged out has no break to take",
+    "log-out": "has a cell in every state",
+    "pause": "has a cell in every state",
     "unpause": "only a break can end",
     "ready": "there is nothing to cut short",
     "offer": "only who is available is offered a caller",
@@ -160,6 +178,8 @@ AGENT_ABSENT: dict[AgentInput, str] = {
     "connected": "nothing rings",
     "failed": "nothing rings",
     "withdrawn": "nothing rings",
+    "reached": "who is in this state has a phone to ring",
+    "lost": "has a cell in every state",
     "call-began": "has a cell in every state",
     "call-ended": "has a cell in every state",
     "wrapped-up": "the time stopped with logging out, or the agent was not offered a caller while it ran",

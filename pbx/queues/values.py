@@ -15,8 +15,9 @@ CallerState = Literal["waiting", "offered", "connecting", "served"]
 who is coming. served: caller and agent talk."""
 
 AgentState = Literal["offline", "paused", "available", "offered", "busy", "wrap-up", "resting"]
-"""offline: logged out. offered: a phone of the agent rings, or has been picked up, for one caller. busy: on
-as many live calls as the agent takes. resting: left alone for a moment after an offer that failed."""
+"""offline: logged out, or without a phone to ring. offered: a phone of the agent rings, or has been picked
+up, for one caller. busy: on as many live calls as the agent takes. resting: left alone for a moment after an
+offer that failed."""
 
 OfferFailure = Literal["no-answer", "refused", "busy", "unavailable"]
 """How an offer ends that nobody takes: rung in vain, declined, the phone in use, or not to be reached."""

@@ -8,11 +8,14 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from pbx.call.call import Call
-from pbx.call.plan import Plan, Refuse
+from pbx.call.outputs import DigitPressed, Ending, Summoned
+from pbx.call.plan import Plan, Refuse, Summons
 from pbx.call.record import CallRecord
 from pbx.media.values import DigitHeard, SourceEnded
 from pbx.metrics.metrics import Metrics
+from pbx.queues import Offer
 from pbx.registrar.binding import BindingEvent
+from pbx.service.desk import AgentWanted, Desk
 from pbx.service.router import Router
 from pbx.service.switch import BindingsChanged, CallEnded, OutcomeNeeded, Output, RouteNeeded, Switch
 from pbx.sip.flow import Flow
@@ -42,6 +45,7 @@ class Conductor:
         bindings_changed: Callable[[Sequence[BindingEvent], float], None],
         hold_media: Callable[[bool], object] = bool,
         call_ended: Callable[[CallRecord, int, Sequence[Decided]], None] | None = None,
+        desk: Desk | None = None,
     ) -> None:
         self._switch = switch
         self._router = router
@@ -51,13 +55,14 @@ class Conductor:
         self._bindings_changed = bindings_changed
         self._call_ended = call_ended
         self._hold_media = hold_media
+        self._desk = desk
         self.faults = 0
 
     # -- the endpoint's side ---------------------------------------------------------------------------------
 
-    def receive(self, data: bytes, flow: Flow, now: float) -> Sequence[Transmit]:
+    def receive(self, data: bytes, flow: Flow, now: float, late_s: float | None = None) -> Sequence[Transmit]:
         """One message from the wire."""
-        return self._guarded(lambda: self._switch.receive(data, flow, now), now)
+        return self._guarded(lambda: self._switch.receive(data, flow, now, late_s), now)
 
     def receive_unframed(self, error: FramingError, flow: Flow, now: float) -> Sequence[Transmit]:
         """A stream that cannot be read on."""
@@ -73,7 +78,9 @@ class Conductor:
 
     def next_deadline(self) -> float | None:
         """When something is due."""
-        return self._switch.next_deadline()
+        due = self._switch.next_deadline()
+        queues = None if self._desk is None else self._desk.next_deadline()
+        return due if queues is None or (due is not None and due <= queues) else queues
 
     def woke(self, late_s: float) -> None:
         """How late the reactor was."""
@@ -81,7 +88,11 @@ class Conductor:
 
     def handle_timer(self, now: float) -> Sequence[Transmit]:
         """Do what is due."""
-        return self._guarded(lambda: self._switch.handle_timer(now), now)
+        sent = self._guarded(lambda: self._switch.handle_timer(now), now)
+        desk = self._desk
+        if desk is not None:
+            sent += self._guarded(lambda: desk.handle_timer(now), now)
+        return sent
 
     # -- the media plane's side ------------------------------------------------------------------------------
 
@@ -97,13 +108,22 @@ class Conductor:
         now = self._clock()
         self._send(self._guarded(lambda: self._switch.hang_up(call_id, now), now))
 
+    def queues_change(self, act: Callable[[float], Sequence[Output | AgentWanted]]) -> None:
+        """Have the desk do something, and carry out what follows. What `act` raises passes."""
+        now = self._clock()
+        outputs = act(now)
+        self._send(self._guarded(lambda: outputs, now))
+
     # -- carrying out ----------------------------------------------------------------------------------------
 
-    def _guarded(self, act: Callable[[], Sequence[Output]], now: float) -> list[Transmit]:
+    def _guarded(self, act: Callable[[], Sequence[Output | AgentWanted]], now: float) -> list[Transmit]:
         sent: list[Transmit] = []
         self._hold_media(True)
         try:
             self._carry_out(act(), now, sent)
+            if self._desk is not None:
+                while self._desk.pending:
+                    self._carry_out(self._desk.tend(now), now, sent)
         except Exception:
             self.faults += 1
             log.exception("a fault of our own; the message it happened with is lost")
@@ -111,7 +131,7 @@ class Conductor:
             self._hold_media(False)
         return sent
 
-    def _carry_out(self, outputs: Sequence[Output], now: float, sent: list[Transmit]) -> None:
+    def _carry_out(self, outputs: Sequence[Output | AgentWanted], now: float, sent: list[Transmit]) -> None:
         for output in outputs:
             match output:
                 case Transmit():
@@ -123,10 +143,20 @@ class Conductor:
                     self._ask(call, follows, now, sent)
                 case CallEnded(call):
                     generation, decided = self._router.forget(call)
+                    if self._desk is not None:
+                        self._desk.call_ended(call, now)
                     if self._call_ended is not None:
                         self._call_ended(call.record, generation, decided)
                 case BindingsChanged(events):
                     self._bindings_changed(events, now)
+                    if self._desk is not None:
+                        self._desk.bindings_changed(events)
+                case Summoned() | DigitPressed() | Ending():
+                    if self._desk is not None:
+                        self._desk.happened(output, now)
+                case AgentWanted(offer, call):
+                    if self._desk is not None:
+                        self._summon(offer, self._desk.summons(offer, call, now), now, sent)
                 case _:
                     assert_never(output)
 
@@ -142,6 +172,26 @@ class Conductor:
             self._route(call, plans[0], now, sent)
         else:
             answer.addCallback(lambda _: self._decided(call, plans[0]))
+
+    def _summon(
+        self, offer: Offer, question: Coroutine[Deferred[Any], Any, Summons], now: float, sent: list[Transmit]
+    ) -> None:
+        """Ring an agent at once when it is known at once where, else when it is."""
+        found: list[Summons] = []
+        answer = Deferred.fromCoroutine(question)
+        answer.addErrback(lambda failure: self._unreachable(failure, offer))
+        answer.addCallback(found.append)
+        desk = self._desk
+        assert desk is not None
+        if found:
+            self._carry_out(desk.ring(offer, found[0], now), now, sent)
+        else:
+            answer.addCallback(lambda _: self.queues_change(lambda later: desk.ring(offer, found[0], later)))
+
+    def _unreachable(self, failure: Failure, offer: Offer) -> Summons:
+        self.faults += 1
+        log.error("agent %s cannot be rung\n%s", offer.agent, failure.getTraceback())
+        return Summons(offer.number, ())
 
     def _decided(self, call: Call, plan: Plan) -> None:
         now = self._clock()

@@ -1,11 +1,22 @@
 """What happens to calls and messages, as metrics."""
 
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import fields
+from functools import partial
+from typing import Final
+
 from pbx.call.leg import Leg
+from pbx.call.quality_events import QualityTotals
 from pbx.call.record import CallRecord, LegTotals
-from pbx.media.values import LegStatistics
+from pbx.media.values import Drops, LegStatistics
 from pbx.metrics.metrics import Metrics
 from pbx.metrics.names import Direction
-from pbx.rtp.quality import estimate
+
+_SRTP: Final = ("unauthenticated", "replayed")
+_DROPS: Final = tuple(field.name for field in fields(Drops) if field.name not in _SRTP)
+_BUFFERED: Final = ("played", "late", "overflowed")
+_FRAMES: Final = ("concealed", "dropped_frames", "added_frames", "comfort_noise")
 
 
 class Counting:
@@ -13,6 +24,17 @@ class Counting:
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
+        self._dropped: Counter[str] = Counter(dict.fromkeys((*_DROPS, *_SRTP), 0))
+        self._srtp: Counter[str] = Counter(dict.fromkeys((*_SRTP, *(f"rtcp_{cause}" for cause in _SRTP)), 0))
+        self._buffered: Counter[str] = Counter(dict.fromkeys(_BUFFERED, 0))
+        self._frames: Counter[str] = Counter(dict.fromkeys(_FRAMES, 0))
+        for name, counts in (
+            ("pbx_media_dropped_packets", self._dropped),
+            ("pbx_srtp_packets_dropped", self._srtp),
+            ("pbx_jitter_buffer_packets", self._buffered),
+            ("pbx_jitter_buffer_frames", self._frames),
+        ):
+            metrics.observe_counts(name, partial(_as_causes, counts))
 
     def received(self, method: str, transport: str) -> None:
         """A request came."""
@@ -77,6 +99,23 @@ class Counting:
             if leg.statistics is not None:
                 self._measured(leg, leg.statistics)
 
+    def alarmed(self, kind: str, direction: str, trunk: str | None) -> None:
+        """Something was told of a leg's quality while it lasts."""
+        self._metrics.quality_told(kind, direction, trunk or "")
+
+    def media_counted(self, before: LegStatistics, after: LegStatistics) -> None:
+        """What has come to a leg's media since it was counted last."""
+        if after.dropped != before.dropped:
+            _add(self._dropped, before.dropped, after.dropped, (*_DROPS, *_SRTP))
+            _add(self._srtp, before.dropped, after.dropped, _SRTP)
+        if after.rtcp != before.rtcp:
+            _add(self._srtp, before.rtcp, after.rtcp, _SRTP, "rtcp_")
+        if after.mix.played != before.mix.played and after.mix.delay_ms is not None:
+            self._metrics.jitter_buffered(after.mix.delay_ms / 1000)
+        if after.mix != before.mix:
+            _add(self._buffered, before.mix, after.mix, _BUFFERED)
+            _add(self._frames, before.mix, after.mix, _FRAMES)
+
     def _measured(self, leg: LegTotals, statistics: LegStatistics) -> None:
         """What one leg's media came to, in both directions; what was not measured makes no sample."""
         metrics, trunk = self._metrics, leg.trunk or ""
@@ -84,21 +123,29 @@ class Counting:
         round_trip = _seconds(heard.round_trip_ms)
         if round_trip is not None:
             metrics.round_trip_measured(round_trip, trunk)
-        directions: tuple[tuple[Direction, int, int | None, float | None], ...] = (
-            ("in", received.packets, received.lost, received.jitter_ms),
-            ("out", sent.packets, heard.lost, heard.jitter_ms),
+        quality = leg.quality or QualityTotals()
+        directions: tuple[tuple[Direction, int, int | None, float | None, float | None], ...] = (
+            ("in", received.packets, received.lost, received.jitter_ms, quality.heard.mos),
+            ("out", sent.packets, heard.lost, heard.jitter_ms, quality.said.mos),
         )
-        for direction, packets, lost, jitter_ms in directions:
+        for direction, packets, lost, jitter_ms, mos in directions:
             metrics.media_measured(
                 direction, packets=packets, lost=lost, jitter_seconds=_seconds(jitter_ms), trunk=trunk
             )
-            if lost is None or leg.codec is None:
-                continue
-            # We count what came; of what we sent, the peer says how much did not come.
-            expected = packets + max(0, lost) if direction == "in" else packets
-            quality = estimate(leg.codec, expected=expected, lost=lost, round_trip=round_trip)
-            if quality is not None:
-                metrics.quality_estimated(direction, leg.codec, quality.mos, trunk)
+            if mos is not None and leg.codec is not None:
+                metrics.quality_estimated(direction, leg.codec, mos, trunk)
+
+
+def _add(
+    counts: Counter[str], before: object, after: object, names: tuple[str, ...], prefix: str = ""
+) -> None:
+    for name in names:
+        # A number that has become smaller is another leg's.
+        counts[prefix + name] += max(0, getattr(after, name) - getattr(before, name))
+
+
+def _as_causes(counts: Counter[str]) -> Mapping[str, int]:
+    return {name.replace("_", "-"): number for name, number in counts.items()}
 
 
 def _seconds(milliseconds: float | None) -> float | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +15,7 @@ from pbx.api.models import (
     DifferenceReport,
     GenerationReport,
     GenerationsReport,
+    NoteReport,
     RoutingReport,
     ShadowReport,
 )
@@ -89,6 +91,18 @@ class Dialplans:
             generation=row.generation,
             cause=row.cause,
             status=row.status,
+            legs=[asdict(leg) for leg in row.legs],
+            notes=[
+                NoteReport(
+                    at=_at(note.noted_epoch),
+                    label=note.label,
+                    kind=note.kind,
+                    direction=note.direction,
+                    value=note.value,
+                    words=note.words,
+                )
+                for note in row.notes
+            ],
             routing=dict(routing),
         )
 

@@ -1,6 +1,7 @@
 """The book of calls: how each call is and was routed, and the finished ones on their way to disk."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -71,7 +72,8 @@ class CallBook:
                 number = self._router.generation.number if verdict is None else verdict.generation
                 # Its end is now, as far as anybody knows.
                 epoch = self._clock.wall().timestamp() - (self._clock.now() - call.record.started_at)
-                row = row_of(Entry(call.record, decided, number, epoch))
+                legs = [*call.record.legs, *map(call.totals, call.legs)]
+                row = row_of(Entry(replace(call.record, legs=legs), decided, number, epoch))
                 return row, routing_of(decided, recorded), True
         for entry in self._ledger.entries() if self._ledger is not None else ():
             record = entry.record

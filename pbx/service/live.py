@@ -13,7 +13,13 @@ MAX_KEYS = 10_000
 MAX_ATTEMPTS = 1_000
 
 Count = tuple[Counted, str]
+OnUser = Callable[[str, str, bool], None]
+"""Told of a user and a call: it began (True), or is over."""
 QueueFacts = Callable[[str], Mapping[str, int]]
+
+
+def _nobody(_user: str, _call_id: str, _began: bool) -> None:
+    pass
 
 
 def _idle(_: str) -> Mapping[str, int]:
@@ -26,6 +32,7 @@ class LiveFacts:
     def __init__(self, registrar: Registrar, queue: QueueFacts = _idle) -> None:
         self._registrar = registrar
         self.queue = queue
+        self.on_user: OnUser = _nobody
         self.uses: Counter[str] = Counter()
         self.switches: dict[str, Switched] = {}
         self._active: Counter[Count] = Counter()
@@ -37,6 +44,7 @@ class LiveFacts:
         counts: set[Count] = {("caller", record.caller)}
         if user is not None:
             counts.add(("user", user))
+            self.on_user(user, record.id, True)
         if trunk is not None:
             counts.add(("trunk", trunk))
         self._of_call[record.id] = counts
@@ -55,6 +63,8 @@ class LiveFacts:
         kind, _, name = leg.label.partition("/")
         if kind == "user":
             self._add(call_id, ("user", name))
+            if leg.summons is None:
+                self.on_user(name, call_id, True)
         elif leg.trunk is not None:
             self._add(call_id, ("trunk", leg.trunk))
 
@@ -69,11 +79,15 @@ class LiveFacts:
             if count in counts:
                 counts.remove(count)
                 self._less(count)
+                if kind == "user":
+                    self.on_user(name, call_id, False)
 
     def call_finished(self, call_id: str) -> None:
         """A call is over."""
         for count in self._of_call.pop(call_id, ()):
             self._less(count)
+            if count[0] == "user":
+                self.on_user(count[1], call_id, False)
 
     def beside(self, call_id: str, now: float) -> "Beside":
         """The facts as a decision about this call sees them: it does not count itself."""

@@ -14,9 +14,6 @@ from pbx.metrics.metrics import Metrics
 
 log = logging.getLogger("pbx")
 
-# 1 GiB: nine hours of both sides as PCM.
-MAX_OCTETS = 1 << 30
-
 
 class Recordings:
     """Implements pbx.call.recording.Recorder.
@@ -30,9 +27,9 @@ class Recordings:
         media: Media,
         directory: Path,
         in_reactor: Callable[[Callable[[], None]], object],
-        stopped: Callable[[str, RecordingStopped], None] | None = None,
+        stopped: Callable[[str, RecordingStopped], None],
         *,
-        max_octets: int = MAX_OCTETS,
+        max_octets: int,
     ) -> None:
         self._media = media
         self._directory = directory
@@ -40,6 +37,8 @@ class Recordings:
         self._stopped = stopped
         self._recorder = Recorder(max_octets=max_octets)
         self._takes: dict[SinkId, tuple[str, Take]] = {}
+        # Calls whose recordings are paused, and whether silence takes the place of what is said.
+        self._paused: dict[str, bool] = {}
         self._refused = 0
         self._lost = 0
 
@@ -81,6 +80,10 @@ class Recordings:
             format=recording.format,
         )
         self._takes[sink] = call_id, take
+        silence = self._paused.get(call_id)
+        if silence is not None:
+            # Somebody was put through meanwhile: what was not to be recorded still is not.
+            take.pause(silence=silence)
 
     def refused(self, recording: Recording, call_id: str, reason: str) -> None:
         """The call is not recorded, and the log says so."""
@@ -102,6 +105,8 @@ class Recordings:
         takes = self._of(call_id)
         for take in takes:
             take.pause(silence=silence)
+        if takes:
+            self._paused[call_id] = silence
         return bool(takes)
 
     def resume(self, call_id: str) -> bool:
@@ -109,7 +114,11 @@ class Recordings:
         takes = self._of(call_id)
         for take in takes:
             take.resume()
-        return bool(takes)
+        return self._paused.pop(call_id, None) is not None or bool(takes)
+
+    def forget(self, call_id: str) -> None:
+        """A call is over."""
+        self._paused.pop(call_id, None)
 
     def _of(self, call_id: str) -> list[Take]:
         return [take for owner, take in self._takes.values() if owner == call_id]
@@ -125,8 +134,7 @@ class Recordings:
             stopped.cause,
             stopped.message,
         )
-        if self._stopped is not None:
-            self._stopped(call_id, stopped)
+        self._stopped(call_id, stopped)
 
     def _counts(self) -> Mapping[str, int]:
         counts = self._recorder.counts

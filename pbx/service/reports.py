@@ -12,6 +12,7 @@ from pbx.api.models import (
     CallState,
     LegReport,
     ListenerReport,
+    NoteReport,
     PortsReport,
     RegistrationReport,
     ServiceState,
@@ -19,6 +20,8 @@ from pbx.api.models import (
 )
 from pbx.call.call import Call
 from pbx.call.leg import Leg
+from pbx.call.quality_events import alarm_words
+from pbx.call.record import Note
 from pbx.media.plane import MediaPlane
 from pbx.metrics.metrics import Distribution, Metrics
 from pbx.net.endpoint import Endpoint
@@ -29,6 +32,7 @@ from pbx.service.switch import Switch
 
 VERSION = "0.1.0"
 
+_MIXED = ("mixed", "transcoded")
 _STATES: Mapping[str, CallState] = {
     "deciding": "routing",
     "dialling": "ringing",
@@ -174,11 +178,16 @@ class Reports:
             answered_at=None if record.answered_at is None else self._at(record.answered_at),
             duration_seconds=round(now - record.started_at, 3),
             legs=[self._leg(leg, incoming=leg is call.caller) for leg in call.legs],
+            notes=[self._note(note) for note in record.notes],
         )
 
     def _leg(self, leg: Leg, *, incoming: bool) -> LegReport:
         audio = leg.audio
         statistics = None if audio.row is None else self._media.statistics(audio.row)
+        watch = leg.watch
+        heard = None if watch is None else watch.heard
+        said = None if watch is None else watch.said
+        mixed = statistics is not None and audio.row is not None and self._media.shows(audio.row) in _MIXED
         return LegReport(
             id=leg.session.call_id if not incoming else "",
             direction="in" if incoming else "out",
@@ -189,6 +198,23 @@ class Reports:
             packets_sent=None if statistics is None else statistics.sent.packets,
             packets_lost=None if statistics is None else statistics.received.lost,
             jitter_ms=None if statistics is None else statistics.received.jitter_ms,
+            mos=None if heard is None else round(heard.mos, 2),
+            peer_packets_lost=None if statistics is None else statistics.heard.lost,
+            peer_jitter_ms=None if statistics is None else statistics.heard.jitter_ms,
+            peer_mos=None if said is None else round(said.mos, 2),
+            round_trip_ms=None if statistics is None else statistics.heard.round_trip_ms,
+            buffer_ms=statistics.mix.delay_ms if statistics is not None and mixed else None,
+            troubles=[] if watch is None else [f"{kind} {direction}" for kind, direction in watch.troubles],
+        )
+
+    def _note(self, note: Note) -> NoteReport:
+        return NoteReport(
+            at=self._at(note.at),
+            label=note.label,
+            kind=note.kind,
+            direction=note.direction,
+            value=note.value,
+            words=alarm_words(note.kind, note.direction, note.value),
         )
 
     def _at(self, moment: float) -> datetime:
@@ -198,7 +224,8 @@ class Reports:
 # What docs/bounds.md says of each is tested against this.
 BOUNDS: Final = (
     "body-octets", "calls", "connections", "connections-per-source", "header-lines", "header-octets",
-    "message-octets", "slow-messages", "transactions", "unread-octets", "waiting-messages",
+    "lateness", "media-bridges", "media-ports", "media-sinks", "media-sources", "message-octets",
+    "slow-messages", "transactions", "unread-octets", "waiting-messages",
 )  # fmt: skip
 
 

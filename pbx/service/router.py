@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import assert_never
 
 from pbx.call.call import Call
-from pbx.call.causes import CAUSE_OF_OUTCOME, Outcome
+from pbx.call.causes import CAUSE_OF_OUTCOME, STATUS_OF_OUTCOME, Outcome
 from pbx.call.plan import Collect, Join, Plan, PlaySounds, Refuse, Wait
 from pbx.call.plan import Echo as EchoPlan
 from pbx.call.recording import Recording
@@ -16,6 +16,7 @@ from pbx.dialplan.generation import Generation, Verdict
 from pbx.dialplan.live import Facts
 from pbx.errors import OperatorError
 from pbx.media.values import Sound
+from pbx.service.desk import Desk
 from pbx.service.destinations import Addresses, Destinations, Dialled
 from pbx.service.live import LiveFacts
 from pbx.store.entries import Decided
@@ -41,7 +42,8 @@ class Router:
         find_sound: FindSound,
         live: LiveFacts,
     ) -> None:
-        self.generation = generation
+        self._generation = generation
+        self._desk: Desk | None = None
         self._find_sound = find_sound
         self._live = live
         self._destinations = destinations
@@ -50,6 +52,22 @@ class Router:
         self._decided: dict[str, list[Decided]] = {}
         self.observer: Callable[[Sequence[Decided]], None] | None = None
         self._asked: Counter[int] = Counter()
+
+    @property
+    def generation(self) -> Generation:
+        """The live one."""
+        return self._generation
+
+    @generation.setter
+    def generation(self, generation: Generation) -> None:
+        self._generation = generation
+        if self._desk is not None:
+            self._desk.configure(generation.queues)
+
+    def serve_queues(self, desk: Desk) -> None:
+        """Let callers wait at this desk, in the queues of the live generation."""
+        self._desk = desk
+        desk.configure(self._generation.queues)
 
     async def route(self, call: Call, routed: RoutedCall, now: Callable[[], float]) -> Plan:
         """The first plan of a new call."""
@@ -117,6 +135,7 @@ class Router:
         self, call: Call, generation: Generation, verdict: Verdict, now: Callable[[], float]
     ) -> Plan:
         if call.state != "ended":
+            self._change_agent(call, verdict, now())
             self._verdicts[call.record.id] = (generation, verdict)
             self._live.call_entered(call.record.id, {visit.chain for visit in verdict.path})
             self._record(call, verdict)
@@ -153,11 +172,27 @@ class Router:
                 return Join(room, decision.muted, await self._sounds(decision.announce))
             case decisions.Answer():
                 return Wait()
-            case decisions.Queue() | decisions.Voicemail():
+            case decisions.Queue():
+                if self._desk is None:
+                    return Refuse(501)
+                joined = self._desk.join(call, decision, verdict.call, now())
+                if isinstance(joined, Wait):
+                    return joined
+                return await self.follow(call, joined, STATUS_OF_OUTCOME[joined], now)
+            case decisions.Voicemail():
                 # `check` refuses dialplans that lead here; only a plugin can still ask for it.
                 return Refuse(501)
             case _:
                 assert_never(decision)
+
+    def _change_agent(self, call: Call, verdict: Verdict, now: float) -> None:
+        """Do what an `agent` step asked for, once."""
+        before = self._verdicts.get(call.record.id)
+        change, user = verdict.call.agent, verdict.call.user
+        if change is None or user is None or self._desk is None:
+            return
+        if before is None or before[1].call.agent != change:
+            self._desk.change_agent(user, change, now)
 
     def _facts(self, call: Call, now: Callable[[], float]) -> Facts:
         return Facts(self._live.beside(call.record.id, now()))

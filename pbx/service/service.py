@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +18,12 @@ from zope.interface import implementer
 from pbx.api.app import create_app
 from pbx.api.dialplans import add_dialplans
 from pbx.api.models import ListenerReport
+from pbx.api.queues import add_queues
+from pbx.api.recordings import add_recordings
 from pbx.api.server import HttpServer
 from pbx.call.causes import POLICIES
+from pbx.call.quality_events import QualityLimits
+from pbx.call.record import CallRecord
 from pbx.call.settings import DEFAULT_FORMATS, CallSettings
 from pbx.config.candidates import load_candidate
 from pbx.config.settings import Settings
@@ -27,6 +32,7 @@ from pbx.dialplan.plugins import Plugins
 from pbx.errors import OperatorError
 from pbx.ids import Ids
 from pbx.media.plane import MediaPlane
+from pbx.media.recorder import RecordingStopped
 from pbx.media.values import DigitHeard, MediaSilent, MediaStopped, Sound, SourceEnded, SourceProven
 from pbx.metrics.metrics import Metrics
 from pbx.net.addresses import Routes
@@ -44,6 +50,8 @@ from pbx.service.generations import Change, Generations, Loader, T
 from pbx.service.ledger import CallBook
 from pbx.service.network import OwnAddress
 from pbx.service.plugins import PluginLife
+from pbx.service.queues import CallCentre
+from pbx.service.recording_control import CallRecordings
 from pbx.service.recordings import Recordings
 from pbx.service.reports import VERSION, Reports
 from pbx.service.router import Router
@@ -56,6 +64,7 @@ from pbx.sip.digest import Algorithm, Ha1
 from pbx.sip.timers import Timers
 from pbx.sip.transactions import TransactionLayer
 from pbx.store.database import Store
+from pbx.store.entries import Decided
 from pbx.store.generations import GenerationStore
 from pbx.store.journal import BindingJournal
 
@@ -65,11 +74,14 @@ CONTROL_SOCKET = "pbx.sock"
 
 _ALGORITHMS: dict[str, Algorithm] = {"md5": "MD5", "sha-256": "SHA-256"}
 _DRAIN_STEP_S = 0.2
-# Objects that live as long as the service are taken out of the collector's sight after the start; what a
-# call leaves behind dies by reference count, so full collections can be rare.
 # For resolving names, reading sounds, compiling dialplans and writing records.
 _THREADS = 4
-_GC_THRESHOLDS = (50_000, 50, 100)
+# Whoever compiles a dialplan in a thread gives way so soon: the reactor takes the lock anew at each message.
+_SWITCH_INTERVAL_S = 0.0005
+# Objects that live as long as the service are taken out of the collector's sight after the start; what a call
+# leaves behind dies by reference count, so full collections can be rare. Young ones are pauses: of 8 ms where
+# 50,000 objects made it 48.
+_GC_THRESHOLDS = (10_000, 250, 100)
 
 
 @implementer(IReadDescriptor)
@@ -131,6 +143,7 @@ class Service:
             _routes(settings),
             settings.sip.max_connections,
             settings.sip.max_connections_per_source,
+            wall=lambda: clock.wall().timestamp(),
         )
         own = OwnAddress(self.endpoint)
         sip = settings.sip
@@ -139,11 +152,16 @@ class Service:
             ports=settings.media.ports.ports,
             threads=settings.media.threads,
             pool=settings.media.pool,
-            rtp_timeout=settings.media.rtp_timeout,
             relay=settings.media.relay,
             progress=progress,
         )
-        self.recordings = Recordings(self.media, settings.directories.recordings, reactor.callFromThread)
+        self.recordings = Recordings(
+            self.media,
+            settings.directories.recordings,
+            reactor.callFromThread,
+            self._recording_stopped,
+            max_octets=settings.recordings.max_size,
+        )
         self.recordings.observe(self.metrics)
         limits = settings.registrar
         self.registrar = Registrar(
@@ -197,12 +215,15 @@ class Service:
                 hold_music=self._hold_music(ids),
                 # Offering SRTP to everybody is not what a service does that merely takes it.
                 srtp="accepted" if settings.media.srtp == "optional" else settings.media.srtp,
+                quality=QualityLimits(rtp_timeout_s=settings.media.rtp_timeout),
+                on_rtp_timeout=settings.media.on_rtp_timeout,
             ),
             ids=ids,
             observer=Counting(self.metrics),
             wall_clock=clock.wall,
             max_calls=settings.limits.calls,
         )
+        self._call_recordings = CallRecordings(self.recordings, self.switch.calls, clock.now)
         destinations = Destinations(
             settings.domain, users, trunks, self.registrar, self.endpoint, own, settings.ring
         )
@@ -210,6 +231,16 @@ class Service:
         self.router = Router(
             self.generations.first, destinations, self._resolver.resolve, self._find_sound, self.switch.live
         )
+        self.queues = CallCentre(
+            self.switch,
+            destinations,
+            self._resolver.resolve,
+            self.sounds.find,
+            lambda name: self.sounds.music(name, lambda _: 0).sounds,
+            clock,
+            ids,
+        )
+        self.router.serve_queues(self.queues.desk)
         plugins = settings.known.plugins or Plugins()
         self.plugins = PluginLife(reactor, plugins, self.metrics, self.router.used)
         self.book = CallBook(settings, reactor, self.router, clock)
@@ -229,13 +260,16 @@ class Service:
             self.endpoint.carry_out,
             self._bindings_changed,
             self.media.hold,
-            self.book.ended,
+            self._call_ended,
+            self.queues.desk,
         )
+        self.queues.conductor = self.conductor
         self.reports = Reports(
             settings.domain, self.switch, self.router, self.conductor, self.media, self.endpoint, clock
         )
         self.reports.observe(self.metrics)
         self.book.observe(self.metrics)
+        self.queues.observe(self.metrics)
         self.generations.observe(self.metrics)
         self.shadowing.observe(self.metrics)
         self._journal: BindingJournal | None = None
@@ -246,6 +280,7 @@ class Service:
         if watch or settings.watch:
             self._watcher = Watcher(lambda: self.generations.files, self._file_changed, reactor.callLater)
         self._gc_thresholds: tuple[int, int, int] | None = None
+        self._switch_interval_s = sys.getswitchinterval()
 
     # -- life ------------------------------------------------------------------------------------------------
 
@@ -272,6 +307,7 @@ class Service:
         gc.collect()
         gc.freeze()
         self._gc_thresholds = gc.get_threshold()
+        sys.setswitchinterval(_SWITCH_INTERVAL_S)
         gc.set_threshold(*_GC_THRESHOLDS)
         self.reports.state = "running"
 
@@ -283,6 +319,9 @@ class Service:
         full = create_app(self.reports, self.metrics, self.reports, version=VERSION, hosts=hosts)
         add_dialplans(page, self.dialplans)
         add_dialplans(full, self.dialplans, self.dialplans)
+        add_queues(page, self.queues)
+        add_queues(full, self.queues, self.queues)
+        add_recordings(full, self._call_recordings)
         servers = [HttpServer(full, path=control)]
         servers += [
             HttpServer(page, host=listener.host, port=listener.port)
@@ -315,11 +354,13 @@ class Service:
                 gone.append(BindingRemoved(binding, "dropped"))
         self._journal.record([*gone, *self.registrar.restore(kept, now)], now, epoch)
         self.book.open(_store_failed)
+        self.queues.open(Store(location.path), self._reactor, _store_failed)
 
     async def drain(self, seconds: float) -> None:
         """Take no new calls, and wait until those that go on have ended, for `seconds` at most."""
         self.switch.draining = True
         self.reports.state = "draining"
+        self.queues.drain()
         until = self._clock.now() + seconds
         while self.switch.calls and self._clock.now() < until:
             await self._pause(_DRAIN_STEP_S)
@@ -357,10 +398,12 @@ class Service:
             if journal is not None:
                 await journal.stop()
             await self.book.stop()
+            await self.queues.stop()
             if store is not None:
                 store.close()
             if self._gc_thresholds is not None:
                 gc.set_threshold(*self._gc_thresholds)
+                sys.setswitchinterval(self._switch_interval_s)
                 gc.unfreeze()
 
     async def reload(self) -> Change:
@@ -412,18 +455,24 @@ class Service:
         if self._journal is not None:
             self._journal.record(events, now, self._clock.wall().timestamp())
 
+    def _call_ended(self, record: CallRecord, generation: int, decided: Sequence[Decided]) -> None:
+        """The last leg of a call is gone."""
+        self.recordings.forget(record.id)
+        self.book.ended(record, generation, decided)
+
+    def _recording_stopped(self, call_id: str, stopped: RecordingStopped) -> None:
+        """A recording ended before its call."""
+        self._call_recordings.stopped(call_id, stopped)
+
     def _media_happened(self) -> None:
         for event in self.media.events():
             match event:
-                case MediaSilent(leg):
-                    for call in list(self.switch.calls.values()):
-                        if any(each.audio.row == leg for each in call.legs):
-                            self.conductor.hang_up(call.record.id)
                 case MediaStopped(reason):
                     self._failed(f"the media thread ended: {reason}")
                 case SourceEnded() | DigitHeard():
                     self.conductor.media_happened(event)
-                case SourceProven():
+                case SourceProven() | MediaSilent():
+                    # Who is silent though it should not be, the switch finds out: it knows who is on hold.
                     pass
 
 

@@ -5,7 +5,7 @@ registrar, the dialogs of all calls and the media plane; the edge gives it the n
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, assert_never
@@ -34,6 +34,8 @@ from pbx.service.admission import Admission, Source
 from pbx.service.counting import Counting
 from pbx.service.live import LiveFacts
 from pbx.service.network import Network, OwnAddress
+from pbx.service.overload import Overload
+from pbx.service.quality import QualityRounds
 from pbx.service.screening import ALLOW, DIALOG_ALLOW, PRODUCT, screen
 from pbx.sip import outputs as from_layer
 from pbx.sip import session_events as from_session
@@ -91,7 +93,16 @@ class CallEnded:
     call: Call
 
 
-Output = Transmit | RouteNeeded | OutcomeNeeded | CallEnded | BindingsChanged
+Output = (
+    Transmit
+    | RouteNeeded
+    | OutcomeNeeded
+    | CallEnded
+    | BindingsChanged
+    | from_call.Summoned
+    | from_call.DigitPressed
+    | from_call.Ending
+)
 
 
 class Switch:
@@ -130,13 +141,15 @@ class Switch:
         self._max_calls = max_calls
         self.live = LiveFacts(registrar)
         self.shared = Shared(settings, media, ids, recorder)
+        self.quality = QualityRounds(media, settings.quality, observer)
         self._deadlines: Deadlines[Leg | Call] = Deadlines()
         self._reached: Counter[str] = Counter()
+        self._overload = Overload()
 
     # -- from the edge ---------------------------------------------------------------------------------------
 
-    def receive(self, data: bytes, flow: Flow, now: float) -> list[Output]:
-        """One message from the wire."""
+    def receive(self, data: bytes, flow: Flow, now: float, late_s: float | None = None) -> list[Output]:
+        """One message from the wire, `late_s` at most after it came; when that is late, it may be refused."""
         out: list[Output] = []
         try:
             message = parse(data)
@@ -149,7 +162,8 @@ class Switch:
         except MalformedMessage as fault:
             self._malformed(fault, flow, now, out)
             return out
-        self._handle(self.layer.receive(message, flow, now), now, out)
+        sheds = late_s is not None and self._overload.sheds(message, late_s, now)
+        self._handle(self.layer.receive(message, flow, now, sheds=sheds), now, out)
         return out
 
     def receive_unframed(self, error: FramingError, flow: Flow, now: float) -> list[Output]:
@@ -174,6 +188,16 @@ class Switch:
         """Carry out what was decided for a call."""
         out: list[Output] = []
         self._from_call(call, call.route(plan, now), now, out)
+        return out
+
+    def tell(
+        self, call_id: str, act: Callable[[Call], Iterable[from_call.CallOutput]], now: float
+    ) -> list[Output]:
+        """Ask something of a call; one that is gone already is no error."""
+        out: list[Output] = []
+        call = self.calls.get(call_id)
+        if call is not None:
+            self._from_call(call, act(call), now, out)
         return out
 
     def hang_up(self, call_id: str, now: float) -> list[Output]:
@@ -205,12 +229,22 @@ class Switch:
     def reached(self) -> dict[str, int]:
         """How often each bound was reached, by its name in docs/bounds.md."""
         counters = self.layer.counters
-        return {**self._reached, "transactions": counters.over_bound + counters.refused_sends}
+        return {
+            **self._reached,
+            **self.shared.reached,
+            "transactions": counters.over_bound + counters.refused_sends,
+            "lateness": counters.shed,
+        }
 
     def next_deadline(self) -> float | None:
         """The earliest due time of everything here."""
         earliest: float | None = None
-        for due in (self.layer.next_deadline(), self._deadlines.next(), self.registrar.next_deadline()):
+        for due in (
+            self.layer.next_deadline(),
+            self._deadlines.next(),
+            self.registrar.next_deadline(),
+            self.quality.next_deadline(),
+        ):
             if due is not None and (earliest is None or due < earliest):
                 earliest = due
         return earliest
@@ -225,6 +259,10 @@ class Switch:
             else:
                 self._from_call(due, due.handle_timer(now), now, out)
         self._bindings(self.registrar.handle_timer(now), out)
+        for leg in self.quality.handle_timer(now):
+            call = leg.call
+            if isinstance(call, Call) and self.shared.settings.on_rtp_timeout == "hangup":
+                self._from_call(call, call.media_lost(leg, now), now, out)
         return out
 
     # -- from the transaction layer --------------------------------------------------------------------------
@@ -377,22 +415,31 @@ class Switch:
         call = leg.call
         if isinstance(call, Call):
             if outputs:
-                self._from_call(call, call.receive(leg, outputs, now), now, out)
+                self._from_call(call, call.receive(leg, outputs, now), now, out, leg)
+                return
         else:
             # Its call is over: what the peer repeats still gets its answer, a 2xx its ACK (§13.2.2.4).
             for output in outputs:
-                if isinstance(output, from_call.SignalOutput):
+                if isinstance(output, from_call.SIGNALS):
                     self._signal(leg, output, now, out)
         self._arm(leg, leg.session.next_deadline())
 
     def _from_call(
-        self, call: Call, outputs: Iterable[from_call.CallOutput], now: float, out: list[Output]
+        self,
+        call: Call,
+        outputs: Iterable[from_call.CallOutput],
+        now: float,
+        out: list[Output],
+        heard: Leg | None = None,
     ) -> None:
+        """Carry out what a call wants; `heard` is the leg whose session had news, if one had."""
+        changed = [] if heard is None else [heard]
         for output in outputs:
             match output:
                 case from_call.Signal(leg, signal):
                     self._signal(leg, signal, now, out)
-                    self._arm(leg, leg.session.next_deadline())
+                    if leg not in changed:
+                        changed.append(leg)
                 case from_call.DecisionNeeded(_, outcome, status, digits):
                     out.append(OutcomeNeeded(call, outcome, status, digits))
                 case from_call.LegOpened(leg):
@@ -402,17 +449,24 @@ class Switch:
                     self.live.leg_opened(call.record.id, leg, first=first)
                 case from_call.LegClosed(leg):
                     self.legs -= 1
+                    self.quality.end(leg)
                     self._observer.leg_finished(leg, now)
                     self.live.leg_closed(call.record.id, leg, call.legs)
-                    self._arm(leg, leg.session.next_deadline())
+                    if leg not in changed:
+                        changed.append(leg)
+                case from_call.Summoned() | from_call.DigitPressed() | from_call.Ending():
+                    out.append(output)
                 case from_call.Progressed():
                     self._observer.call_progressed(call.record)
                 case from_call.Established():
                     self._observer.call_established(call.record)
+                    self.quality.begin(call.caller, now)
                     if call.other is not None:
                         self._observer.leg_answered(call.other)
+                        self.quality.begin(call.other, now)
                 case from_call.LegAnswered(leg):
                     self._observer.leg_answered(leg)
+                    self.quality.begin(leg, now)
                 case from_call.Finished():
                     self.calls.pop(call.record.id, None)
                     self._observer.call_finished(call.record)
@@ -420,13 +474,17 @@ class Switch:
                     out.append(CallEnded(call))
                 case _:
                     assert_never(output)
+        for leg in changed:
+            self._arm(leg, leg.session.next_deadline())
         self._arm(call, call.next_deadline())
 
     def _arm(self, key: Leg | Call, due: float | None) -> None:
+        deadlines = self._deadlines
         if due is None:
-            self._deadlines.cancel(key)
-        elif self._deadlines.due(key) != due:
-            self._deadlines.set(key, due)
+            if key in deadlines:
+                deadlines.cancel(key)
+        elif deadlines.due(key) != due:
+            deadlines.set(key, due)
 
     def _signal(self, leg: Leg, signal: from_call.SignalOutput, now: float, out: list[Output]) -> None:
         match signal:

@@ -24,8 +24,8 @@ class Fields:
     """
 
     __slots__ = (
-        "_contacts", "_cseq", "_from", "_names", "_record_routes", "_routes", "_to", "_top_via", "_values",
-        "_vias",
+        "_call_id", "_contacts", "_cseq", "_from", "_names", "_record_routes", "_routes", "_to", "_top_via",
+        "_values", "_vias",
     )  # fmt: skip
 
     def __init__(self, names: list[str], values: list[str]) -> None:
@@ -36,6 +36,7 @@ class Fields:
         self._from: NameAddr | None = None
         self._to: NameAddr | None = None
         self._cseq: CSeq | None = None
+        self._call_id: str | None = None
         self._contacts: list[NameAddr] | None = None
         self._routes: list[NameAddr] | None = None
         self._record_routes: list[NameAddr] | None = None
@@ -145,6 +146,8 @@ class Fields:
                 self._to = None
             case "cseq":
                 self._cseq = None
+            case "call-id":
+                self._call_id = None
             case "contact":
                 self._contacts = None
             case "route":
@@ -170,6 +173,9 @@ class Fields:
         """All Via values, the top one first."""
         vias = self._vias
         if vias is None:
+            if self._names.count("via") == 1 and "," not in self._need("via"):
+                vias = self._vias = [self.top_via]
+                return vias
             values = self._split("via", self.lines("via"))
             vias = self._vias = [self.top_via, *[Via.parse(value) for value in values[1:]]]
         return vias
@@ -201,9 +207,12 @@ class Fields:
     @property
     def call_id(self) -> str:
         """Call-ID (§20.8), compared octet by octet."""
-        value = self._need("call-id").strip(" \t")
-        if not value or not (value.isascii() and value.isprintable()) or " " in value:
-            raise malformed("Call-ID")
+        value = self._call_id
+        if value is None:
+            value = self._need("call-id").strip(" \t")
+            if not value or not (value.isascii() and value.isprintable()) or " " in value:
+                raise malformed("Call-ID")
+            self._call_id = value
         return value
 
     @property
@@ -211,6 +220,9 @@ class Fields:
         """All Contact values (§20.10); empty for `Contact: *`."""
         contacts = self._contacts
         if contacts is None:
+            if "contact" not in self._names:
+                contacts = self._contacts = []
+                return contacts
             lines = self.lines("contact")
             contacts = [] if lines == ["*"] else self._addresses("contact", "Contact", lines)
             self._contacts = contacts
@@ -304,21 +316,33 @@ def _own_name(name: str) -> str:
 
 def collect(headers: Iterable[tuple[str, str]]) -> tuple[list[str], list[str]]:
     """Names and values of our own headers, checked. Raises MisuseError."""
-    names: list[str] = []
-    values: list[str] = []
-    for name, value in headers:
-        names.append(_own_name(name))
-        values.append(check_value(value))
+    fields = list(headers)
+    known = CANONICAL.get
+    names = [known(name) or _own_name(name) for name, _ in fields]
+    values = [value for _, value in fields]
+    if not "".join(values).isprintable():
+        for value in values:
+            check_value(value)
     return names, values
 
 
 def print_fields(start: str, fields: Fields, body: bytes) -> bytes:
     """Start line, fields with canonical names, a Content-Length that is always right, and the body."""
-    known = PRINTED.get
+    begun = _BEGINNINGS
     lines = [
-        f"{known(name) or printed(name)}: {value}"
+        begun[name] + value
         for name, value in zip(fields._names, fields._values, strict=True)
         if name != "content-length"
     ]
     text = "\r\n".join([start, *lines, f"Content-Length: {len(body)}\r\n\r\n"])
     return text.encode("utf-8", "surrogateescape") + body
+
+
+class _Beginnings(dict[str, str]):
+    """How the line of a header begins, by its canonical name; of names that nobody knows none is kept."""
+
+    def __missing__(self, name: str) -> str:
+        return f"{printed(name)}: "
+
+
+_BEGINNINGS: Final = _Beginnings({name: f"{text}: " for name, text in PRINTED.items()})

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from pbx.sip.grammar import (
@@ -18,7 +19,7 @@ from pbx.sip.grammar import (
     quote,
     unescape_quoted,
 )
-from pbx.sip.limits import MAX_CSEQ, MAX_SECONDS
+from pbx.sip.limits import MAX_CSEQ, MAX_SECONDS, REMEMBERED_VALUE_LENGTH, REMEMBERED_VALUES
 from pbx.sip.uri import Uri, parse_host, parse_port, print_host
 
 # An unquoted display name is tokens and spaces; characters beyond ASCII are accepted, phones send them.
@@ -57,7 +58,14 @@ class NameAddr:
 
     @classmethod
     def parse(cls, text: str, what: str = "address") -> "NameAddr":
-        """Read a name-addr or addr-spec with its parameters. Raises PeerError 400 that names `what`."""
+        """Read a name-addr or addr-spec with its parameters; short ones are remembered.
+
+        Raises PeerError 400 that names `what`.
+        """
+        return (_remembered_address if len(text) <= REMEMBERED_VALUE_LENGTH else cls._parse)(text, what)
+
+    @classmethod
+    def _parse(cls, text: str, what: str) -> "NameAddr":
         match = _name_addr(text)
         if match is not None:
             quoted, display, uri, tag, rest = match.groups()
@@ -116,7 +124,11 @@ class Via:
 
     @classmethod
     def parse(cls, text: str) -> "Via":
-        """Read one via-parm. Raises PeerError 400."""
+        """Read one via-parm; short ones are remembered. Raises PeerError 400."""
+        return (_remembered_via if len(text) <= REMEMBERED_VALUE_LENGTH else cls._parse)(text)
+
+    @classmethod
+    def _parse(cls, text: str) -> "Via":
         match = _via(text)
         if match is None:
             raise malformed("Via")
@@ -182,14 +194,18 @@ class Via:
 
 @dataclass(slots=True)
 class CSeq:
-    """A request's number and method (§20.16); the number is below 2**31 (§8.1.1.5)."""
+    """A request's number and method (§20.16); the number is below 2**31 (§8.1.1.5); treat it as immutable."""
 
     number: int
     method: str
 
     @classmethod
     def parse(cls, text: str) -> "CSeq":
-        """Read a CSeq value. Raises PeerError 400."""
+        """Read a CSeq value; short ones are remembered. Raises PeerError 400."""
+        return (_remembered_cseq if len(text) <= REMEMBERED_VALUE_LENGTH else cls._parse)(text)
+
+    @classmethod
+    def _parse(cls, text: str) -> "CSeq":
         digits, _, method = text.partition(" ")
         if method in METHODS and len(digits) < 10 and digits.isascii() and digits.isdigit():
             return cls(int(digits), method)
@@ -200,3 +216,9 @@ class CSeq:
 
     def __str__(self) -> str:
         return f"{self.number} {self.method}"
+
+
+# The values of one call come again and again: in each of its messages, and in what answers them.
+_remembered_address = lru_cache(REMEMBERED_VALUES)(NameAddr._parse)
+_remembered_via = lru_cache(REMEMBERED_VALUES)(Via._parse)
+_remembered_cseq = lru_cache(REMEMBERED_VALUES)(CSeq._parse)

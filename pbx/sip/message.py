@@ -37,6 +37,7 @@ __all__ = [
 ]
 
 _COPIED: Final = frozenset({"call-id", "cseq", "from"})
+_EVER_COPIED: Final = _COPIED | {"record-route", "timestamp", "to", "via"}
 _DIALOG_FORMING: Final = frozenset({"INVITE", "REFER", "SUBSCRIBE"})
 
 _fold: Final = re.compile(r"\r\n[ \t]+").sub
@@ -151,20 +152,15 @@ def parse(data: bytes) -> Request | Response:
     del lines[0]
     if is_unfit(start):
         fault = fault or PeerError(400, "Malformed Start Line")
-    names: list[str] = []
-    values: list[str] = []
-    add_name, add_value, known = names.append, values.append, CANONICAL.get
-    for line in lines:
-        name, _, value = line.partition(": ")
-        found = known(name)
-        if found is None:
-            start, names, values, fault = _read_carefully(head, fault)
-            break
-        add_name(found)
-        add_value(value)
+    split = [line.partition(": ") for line in lines]
+    try:
+        names = [CANONICAL[name] for name, _, _ in split]
+    except KeyError:
+        # A name in an unusual spelling, a folded line, a fault.
+        start, names, values, fault = _read_carefully(head, fault)
     else:
-        text = "".join(values)
-        if "\r" in text or "\n" in text or "\0" in text or len(names) > MAX_HEADER_LINES:
+        values = [value for _, _, value in split]
+        if len(names) > MAX_HEADER_LINES or _has_break("".join(values)):
             start, names, values, fault = _read_carefully(head, fault)
     body = data[end + 4 :]
     if "content-length" in names:
@@ -182,6 +178,11 @@ def parse(data: bytes) -> Request | Response:
     ):
         return Request(parts[0], parts[1], names, values, body)
     return _unusual_request(parts, names, values, body, fault)
+
+
+def _has_break(text: str) -> bool:
+    """Whether one of the characters that end a line, for anybody, is in a value."""
+    return not text.isprintable() and ("\r" in text or "\n" in text or "\0" in text)
 
 
 def _oversize(data: bytes, end: int) -> PeerError:
@@ -277,6 +278,8 @@ def respond(
     if 100 < status < 300 and request.method in _DIALOG_FORMING and "record-route" in request._names:
         with_routes = _to_tag(request) is None
     for name, received in zip(request._names, request._values, strict=True):
+        if name not in _EVER_COPIED:
+            continue
         value = received
         if name == "via" or (name == "record-route" and with_routes):
             pass

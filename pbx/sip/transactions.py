@@ -6,6 +6,7 @@ One layer serves all flows of a service. Every call returns outputs; `next_deadl
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Final
 
 from pbx.deadlines import Deadlines
@@ -34,6 +35,8 @@ AnyTransaction = ClientTransaction | ServerTransaction
 
 _LINGERING: Final = frozenset({State.COMPLETED, State.CONFIRMED, State.ACCEPTED, State.TERMINATED})
 _TABLES: Final = (INVITE_CLIENT_TABLE, NON_INVITE_CLIENT_TABLE, INVITE_SERVER_TABLE, NON_INVITE_SERVER_TABLE)
+# What only lingers may linger a little longer: what is over within one step is cleared away at one waking.
+_LINGER_STEP_S: Final = 0.25
 _CANCEL: Final = object()
 """The user of our own CANCELs, whose outcome nobody is told."""
 
@@ -58,6 +61,8 @@ class Counters:
     """Requests answered without a transaction: 503 at the bound, and what `refuse` was asked for."""
     over_bound: int = 0
     """Those of them that were answered 503 because there were too many transactions."""
+    shed: int = 0
+    """Those of them that were answered 503 because we had too much to do."""
     refused_acks: int = 0
     """ACKs of such answers."""
     refused_sends: int = 0
@@ -115,13 +120,18 @@ class TransactionLayer:
 
     # From the wire
 
-    def receive(self, message: Request | Response, flow: Flow, now: float) -> list[Output]:
-        """Take a valid message that came along `flow`; a request gets `received` and `rport` (§18.2.1)."""
+    def receive(
+        self, message: Request | Response, flow: Flow, now: float, *, sheds: bool = False
+    ) -> list[Output]:
+        """Take a valid message that came along `flow`; a request gets `received` and `rport` (§18.2.1).
+
+        With `sheds` a new INVITE outside a dialog gets a stateless 503, everything else what it always gets.
+        """
         self._shed()
         try:
             if isinstance(message, Response):
                 return self._receive_response(message, flow, now)
-            return self._receive_request(message, flow, now)
+            return self._receive_request(message, flow, now, sheds)
         except PeerError:
             self.counters.malformed += 1
             return []
@@ -144,7 +154,7 @@ class TransactionLayer:
             outputs += self._send_cancel(transaction, now)
         return outputs
 
-    def _receive_request(self, request: Request, flow: Flow, now: float) -> list[Output]:
+    def _receive_request(self, request: Request, flow: Flow, now: float, sheds: bool) -> list[Output]:
         via = request.top_via
         method = request.method
         is_ack = method == "ACK"
@@ -166,6 +176,9 @@ class TransactionLayer:
         merge = merge_key(request)
         if self._live >= (self._max if merge is not None else self._max + self._reserve):
             self.counters.over_bound += 1
+            return self.refuse(request, flow, 503, headers=self._refused_headers)
+        if sheds and merge is not None and method == "INVITE":
+            self.counters.shed += 1
             return self.refuse(request, flow, 503, headers=self._refused_headers)
         transaction = self._add_server(request, flow, via, key, merge)
         if merge is not None and self._merge.setdefault(merge, transaction) is not transaction:
@@ -329,12 +342,15 @@ class TransactionLayer:
 
     def _settle(self, transaction: AnyTransaction, outputs: list[Output]) -> list[Output]:
         """Bring the layer's books in line with a transaction that was called; what its user is to hear."""
+        due = transaction.resend_at
+        due = min(due, transaction.expires_at)
         if transaction.state in _LINGERING:
             if transaction.has_request:
                 self._ended.append(transaction)
             if transaction.state is State.TERMINATED:
                 self._remove(transaction)
-        due = min(transaction.resend_at, transaction.expires_at)
+            elif due == transaction.expires_at != NEVER:
+                due = ceil(due / _LINGER_STEP_S) * _LINGER_STEP_S
         if due != transaction.armed:
             transaction.armed = due
             if due == NEVER:

@@ -69,9 +69,9 @@ def validate_response(response: "Response") -> None:
 def _validate(message: "Fields") -> None:
     names = message._names
     present = set(names)
-    for name in _REQUIRED:
-        if name not in present:
-            raise PeerError(400, f"Missing {printed(name)}")
+    if not present.issuperset(_REQUIRED):
+        missing = next(name for name in _REQUIRED if name not in present)
+        raise PeerError(400, f"Missing {printed(missing)}")
     if len(present) != len(names):
         for name in SINGLES:
             if names.count(name) > 1:

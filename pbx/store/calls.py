@@ -11,12 +11,12 @@ from typing import Any, cast
 
 from pydantic_core import to_json
 
+from pbx.call.quality_events import QualityTotals, alarm_words
 from pbx.call.record import CallRecord, LegTotals
 from pbx.dialplan.decisions import Dial, Queue, Reject
 from pbx.dialplan.generation import Verdict
 from pbx.dialplan.outside import answer_json, answers_of
 from pbx.dialplan.words import said
-from pbx.rtp.quality import estimate
 from pbx.store.database import Store
 from pbx.store.entries import Decided, Entry
 
@@ -32,22 +32,35 @@ _CALL = (
 )  # fmt: skip
 _LEG = (
     "call_id", "label", "trunk", "codec", "packets_received", "packets_sent", "packets_lost", "jitter_ms",
-    "mos", "peer_packets_lost", "peer_jitter_ms", "peer_mos", "round_trip_ms",
+    "mos", "peer_packets_lost", "peer_jitter_ms", "peer_mos", "round_trip_ms", "worst_mos", "peer_worst_mos",
+    "burst_ratio", "one_way_seconds", "dead_air_seconds",
 )  # fmt: skip
+_NOTE = ("noted_epoch", "label", "kind", "direction", "value")
 
 # The texts are our own literals.
 _INSERT_CALL = f"INSERT OR IGNORE INTO call ({', '.join(_CALL)}) VALUES ({', '.join('?' * len(_CALL))})"  # noqa: S608 -- as said
 _INSERT_LEG = (
     f"INSERT INTO call_leg (call, position, {', '.join(_LEG)}) VALUES ({', '.join('?' * (len(_LEG) + 2))})"  # noqa: S608 -- as said
 )
+_INSERT_NOTE = (
+    "INSERT INTO call_note (call, position, noted_epoch, label, kind, direction, value)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?)"
+)
 _INSERT_ROUTING = "INSERT INTO call_routing (call, record) VALUES (?, ?)"
+_TABLES = (("call_routing", "call"), ("call_leg", "call"), ("call_note", "call"), ("call", "number"))
 _SELECT_CALL = f"SELECT number, {', '.join(_CALL)} FROM call"  # noqa: S608 -- as said
 _SELECT_LEGS = f"SELECT {', '.join(_LEG)} FROM call_leg WHERE call = ? ORDER BY position"  # noqa: S608 -- as said
+_SELECT_NOTES = (
+    "SELECT noted_epoch, label, kind, direction, value FROM call_note WHERE call = ? ORDER BY position"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class LegRow:
-    """One leg of a finished call; what was not measured is None. `peer_…` is what the peer said it heard."""
+    """One leg of a finished call; what was not measured is None. `peer_…` is what the peer said it heard.
+
+    `worst_mos` is of its worst interval, `burst_ratio` 1 when loss came at random (G.107 §7.5).
+    """
 
     call_id: str
     label: str
@@ -62,6 +75,27 @@ class LegRow:
     peer_jitter_ms: float | None = None
     peer_mos: float | None = None
     round_trip_ms: float | None = None
+    worst_mos: float | None = None
+    peer_worst_mos: float | None = None
+    burst_ratio: float | None = None
+    one_way_seconds: float | None = None
+    dead_air_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NoteRow:
+    """Something that was noted about a leg, or with an empty label about the call (pbx.call.record.Note)."""
+
+    noted_epoch: float
+    label: str
+    kind: str
+    direction: str
+    value: float | None = None
+
+    @property
+    def words(self) -> str:
+        """What it is, for a person."""
+        return alarm_words(self.kind, self.direction, self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +117,7 @@ class CallRow:
     status: int
     generation: int
     legs: tuple[LegRow, ...] = ()
+    notes: tuple[NoteRow, ...] = ()
 
     @property
     def talked_s(self) -> float | None:
@@ -113,6 +148,10 @@ def row_of(entry: Entry) -> CallRow:
         record.status,
         entry.generation,
         tuple(_leg_row(leg) for leg in record.legs),
+        tuple(
+            NoteRow(note.at + offset, note.label, note.kind, note.direction, note.value)
+            for note in record.notes
+        ),
     )
 
 
@@ -128,6 +167,7 @@ def _leg_row(leg: LegTotals) -> LegRow:
     if statistics is None:
         return LegRow(leg.call_id, leg.label, leg.trunk, leg.codec)
     received, sent, heard = statistics.received, statistics.sent, statistics.heard
+    quality = leg.quality or QualityTotals()
     return LegRow(
         leg.call_id,
         leg.label,
@@ -137,20 +177,21 @@ def _leg_row(leg: LegTotals) -> LegRow:
         sent.packets,
         received.lost,
         received.jitter_ms,
-        _mos(leg.codec, received.packets + max(0, received.lost or 0), received.lost, heard.round_trip_ms),
+        _rounded(quality.heard.mos),
         heard.lost,
         heard.jitter_ms,
-        _mos(leg.codec, sent.packets, heard.lost, heard.round_trip_ms),
+        _rounded(quality.said.mos),
         heard.round_trip_ms,
+        _rounded(quality.heard.worst_mos),
+        _rounded(quality.said.worst_mos),
+        _rounded(quality.heard.burst_ratio),
+        round(quality.one_way_s, 1),
+        round(quality.dead_air_s, 1),
     )
 
 
-def _mos(codec: str | None, expected: int, lost: int | None, round_trip_ms: float | None) -> float | None:
-    if codec is None or lost is None:
-        return None
-    round_trip = None if round_trip_ms is None else round_trip_ms / 1000
-    quality = estimate(codec, expected=expected, lost=lost, round_trip=round_trip)
-    return None if quality is None else round(quality.mos, 2)
+def _rounded(score: float | None) -> float | None:
+    return None if score is None else round(score, 2)
 
 
 def in_words(verdict: Verdict) -> str:
@@ -223,6 +264,13 @@ def write_calls(store: Store, entries: Iterable[Entry], recorded: Recorded) -> i
                     for position, leg in enumerate(row.legs)
                 ],
             )
+            connection.executemany(
+                _INSERT_NOTE,
+                [
+                    (number, position, *(getattr(note, name) for name in _NOTE))
+                    for position, note in enumerate(row.notes)
+                ],
+            )
             connection.execute(_INSERT_ROUTING, (number, routing))
     return written
 
@@ -247,7 +295,7 @@ def forget_calls(store: Store, before_epoch: float, keep: int, most: int = 500) 
             "SELECT number FROM call WHERE number <= ? OR ended_epoch < ? ORDER BY number LIMIT ?",
             (newest - keep, before_epoch, most),
         ).fetchall()
-        for table, column in (("call_routing", "call"), ("call_leg", "call"), ("call", "number")):
+        for table, column in _TABLES:
             connection.executemany(f"DELETE FROM {table} WHERE {column} = ?", gone)  # noqa: S608 -- our own literals
     return len(gone)
 
@@ -287,7 +335,8 @@ def _call_row(store: Store, row: Sequence[Any]) -> CallRow:
     number, *values = row
     legs = tuple(LegRow(*cast("Any", leg)) for leg in store.query(_SELECT_LEGS, number))
     fields: dict[str, Any] = dict(zip(_CALL, values, strict=True))
-    return CallRow(**fields, legs=legs)
+    notes = tuple(NoteRow(*cast("Any", note)) for note in store.query(_SELECT_NOTES, number))
+    return CallRow(**fields, legs=legs, notes=notes)
 
 
 def _routing(store: Store, number: object) -> dict[str, Any]:

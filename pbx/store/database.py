@@ -81,6 +81,49 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX call_leg_call_id ON call_leg (call_id)",
         "CREATE TABLE call_routing (call INTEGER PRIMARY KEY, record TEXT NOT NULL)",
     ),
+    (
+        """
+        CREATE TABLE agent (
+            name TEXT PRIMARY KEY,
+            logged_in INTEGER NOT NULL,
+            paused TEXT NOT NULL,
+            no_answers INTEGER NOT NULL,
+            answered TEXT NOT NULL
+        ) WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE queue (
+            name TEXT PRIMARY KEY, closed INTEGER NOT NULL, total TEXT NOT NULL
+        ) WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE queue_interval (
+            queue TEXT NOT NULL,
+            started_epoch INTEGER NOT NULL,
+            tally TEXT NOT NULL,
+            PRIMARY KEY (queue, started_epoch)
+        ) WITHOUT ROWID
+        """,
+    ),
+    (
+        "ALTER TABLE call_leg ADD COLUMN worst_mos REAL",
+        "ALTER TABLE call_leg ADD COLUMN peer_worst_mos REAL",
+        "ALTER TABLE call_leg ADD COLUMN burst_ratio REAL",
+        "ALTER TABLE call_leg ADD COLUMN one_way_seconds REAL",
+        "ALTER TABLE call_leg ADD COLUMN dead_air_seconds REAL",
+        """
+        CREATE TABLE call_note (
+            call INTEGER NOT NULL,
+            position INTEGER NOT NULL,
+            noted_epoch REAL NOT NULL,
+            label TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            direction TEXT NOT NULL,
+            value REAL,
+            PRIMARY KEY (call, position)
+        ) WITHOUT ROWID
+        """,
+    ),
 )
 
 _BUSY_SECONDS = 5.0

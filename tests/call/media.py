@@ -75,12 +75,16 @@ class FakeMedia:
 
     def __init__(self, limit: int = 1000) -> None:
         self.limit = limit
+        self.most_sources = limit
+        self.most_bridges = limit
         self.rows: dict[LegId, Row] = {}
         self.closed: list[LegId] = []
         self.bridges: dict[BridgeId, set[Member]] = {}
         self.gains: dict[tuple[BridgeId, Member, Member], float] = {}
         self.sources: dict[SourceId, Source] = {}
         self.sinks: dict[SinkId, Sink] = {}
+        # What is counted of a leg; nothing, unless a test says otherwise.
+        self.counted: dict[LegId, LegStatistics] = {}
         self._next = 0
 
     def open(self, family: Literal[4, 6] = 4, beside: LegId | None = None) -> tuple[LegId, int]:
@@ -111,9 +115,16 @@ class FakeMedia:
         self.rows[leg].security = security
 
     def bridge(self, a: LegId, b: LegId) -> None:
+        if self.rows[a].peer != b:
+            self._want_bridge()
         self.leave(a)
         self.leave(b)
         self.rows[a].peer, self.rows[b].peer = b, a
+
+    def _want_bridge(self) -> None:
+        pairs = sum(row.peer is not None for row in self.rows.values()) // 2
+        if pairs + len(self.bridges) >= self.most_bridges:
+            raise ResourcesExhausted("bridges", 5)
 
     def unbridge(self, a: LegId) -> None:
         peer, self.rows[a].peer = self.rows[a].peer, None
@@ -125,6 +136,7 @@ class FakeMedia:
         self.rows[leg].echo = True
 
     def open_bridge(self) -> BridgeId:
+        self._want_bridge()
         self._next += 1
         bridge = BridgeId(self._next)
         self.bridges[bridge] = set()
@@ -161,6 +173,8 @@ class FakeMedia:
         self, sounds: Sequence[Sound], *, loops: bool = False, start: int = 0, gain: float = 1.0
     ) -> SourceId:
         assert sounds
+        if len(self.sources) >= self.most_sources:
+            raise ResourcesExhausted("sources", 2)
         self._next += 1
         source = SourceId(self._next, 1)
         self.sources[source] = Source(sounds, loops)
@@ -209,10 +223,10 @@ class FakeMedia:
         self.leave(leg)
         del self.rows[leg]
         self.closed.append(leg)
-        return LegStatistics()
+        return self.counted.pop(leg, LegStatistics())
 
     def statistics(self, leg: LegId) -> LegStatistics:
-        return LegStatistics()
+        return self.counted.get(leg, LegStatistics())
 
     def _known(self, member: Member) -> bool:
         return member in self.rows or member in self.sources or member in self.sinks

@@ -7,6 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from pbx.call.rooms import Rooms
 from pbx.call.stage import Stage
+from pbx.errors import ResourcesExhausted
 from pbx.media.values import LegId
 from tests.call.media import FakeMedia, a_sound
 
@@ -97,6 +98,62 @@ class Stages(RuleBasedStateMachine):
 
 TestStages = Stages.TestCase
 TestStages.settings = settings(max_examples=60, stateful_step_count=15, deadline=None)
+
+
+@pytest.mark.parametrize("what", ["sources", "bridges"])
+def test_sounds_that_cannot_be_had_leave_everything_as_it_was(what: str) -> None:
+    media = FakeMedia()
+    one, other = legs(media, 2)
+    stage = Stage(media)
+    stage.seat(one, other)
+    setattr(media, f"most_{what}", 0)
+    with pytest.raises(ResourcesExhausted):
+        stage.play([a_sound()], loops=True, deaf=one)
+    assert (stage.source, stage.deaf) == (None, None)
+    assert (media.heard_by(0), media.heard_by(1)) == ({1}, {0})
+    stage.clear()
+    assert (media.sources, media.bridges, media.gains) == ({}, {}, {})
+
+
+def test_another_sound_that_cannot_be_had_ends_the_one_before() -> None:
+    media = FakeMedia()
+    one, other = legs(media, 2)
+    stage = Stage(media)
+    stage.seat(one, other)
+    stage.play([a_sound(1)], loops=True, deaf=one)
+    media.most_sources = 0
+    with pytest.raises(ResourcesExhausted):
+        stage.play([a_sound(2)], loops=True, deaf=other)
+    assert (media.heard_by(0), media.heard_by(1)) == ({1}, {0})
+    assert (media.sources, media.bridges, media.gains) == ({}, {}, {})
+
+
+def test_a_sink_that_hears_nobody_is_closed() -> None:
+    media = FakeMedia()
+    one, other = legs(media, 2)
+    stage = Stage(media)
+    stage.seat(one, other)
+    media.most_bridges = 0
+    with pytest.raises(ResourcesExhausted):
+        stage.listen("stereo", one, other)
+    assert (stage.sink, media.sinks) == (None, {})
+    assert media.heard_by(0) == {1}
+
+
+def test_without_room_for_a_relay_two_legs_stay_mixed() -> None:
+    media = FakeMedia()
+    one, other = legs(media, 2)
+    stage = Stage(media)
+    stage.seat(one, other)
+    stage.play([a_sound()], loops=True)
+    media.most_bridges = 1
+    stage.silence()
+    assert (media.heard_by(0), media.heard_by(1)) == ({1}, {0})
+    assert len(media.bridges) == 1
+    media.most_bridges = 2
+    stage.seat(one, other)
+    assert len(media.bridges) == 0
+    assert media.heard_by(0) == {1}
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.sampled_from(["a", "b", ""])), max_size=30))

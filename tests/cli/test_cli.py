@@ -146,6 +146,25 @@ def test_check_without_a_configuration_checks_the_form_of_targets(
     assert "there is no user '4711'" in result.stderr
 
 
+def test_check_reads_the_sounds_of_the_configuration(here: Path) -> None:
+    (here / "sounds").mkdir()
+    (here / "sounds" / "open.wav").write_bytes(b"RIFF")
+    result = run("check")
+    assert result.exit_code == 1
+    assert "open.wav is not a WAV file: make it 16 bit PCM" in result.stderr
+    assert result.stderr.startswith("pbx.yaml:1:1: ")
+    assert "dialplan.yaml: ok" in result.stdout
+
+
+def test_check_knows_the_sounds_there_are(here: Path) -> None:
+    (here / "dialplan.yaml").write_text(
+        "entry: [{from: anyone, chain: c}]\nchains: {c: [{play: wellcome}, {reject: 403}]}\n"
+    )
+    result = run("check")
+    assert result.exit_code == 1
+    assert "dialplan.yaml:2:21: there is no sound 'wellcome' (did you mean welcome?)" in result.stderr
+
+
 def test_check_reports_a_broken_configuration_beside_the_dialplan(here: Path) -> None:
     (here / "pbx.yaml").write_text("usrs: {}\n")
     result = run("check", "dialplan.yaml")
@@ -279,4 +298,4 @@ def test_the_module_runs_as_the_command() -> None:
         timeout=60,
     )
     assert (result.returncode, result.stderr) == (0, "")
-    assert "ok (dialplan: 2 chains" in result.stdout
+    assert "ok (dialplan: 7 chains" in result.stdout

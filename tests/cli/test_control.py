@@ -31,7 +31,17 @@ CALL = {
     "duration_seconds": 12.3,
     "caller": "1001",
     "called": "1002",
-    "legs": [{"peer": "user/1001", "codec": "PCMU"}, {"peer": "user/1002", "codec": None}],
+    "legs": [
+        {
+            "peer": "user/1001",
+            "codec": "PCMU",
+            "mos": 4.2,
+            "peer_mos": 3.1,
+            "troubles": ["one-way-audio in"],
+        },
+        {"peer": "user/1002", "codec": None, "mos": None},
+    ],
+    "notes": [{"kind": "one-way-audio"}],
 }
 REGISTRATION = {
     "user": "1001",
@@ -110,11 +120,40 @@ def test_status(here: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "path", "state", "words"),
+    [
+        (["pause", "c/1"], b"POST /api/calls/c%2F1/recording/pause?silence=true ", "paused", "is paused"),
+        (
+            ["pause", "--leave-out", "c1"],
+            b"POST /api/calls/c1/recording/pause?silence=false ",
+            "paused",
+            "is paused",
+        ),
+        (["resume", "c1"], b"POST /api/calls/c1/recording/resume ", "recording", "goes on"),
+    ],
+)
+def test_recordings_are_paused_and_go_on(
+    here: Path, arguments: list[str], path: bytes, state: str, words: str
+) -> None:
+    result, asked = asked_for(here, {"id": "c1", "state": state}, "record", *arguments)
+    assert (result.exit_code, asked.startswith(path)) == (0, True)
+    assert words in result.stdout
+
+
+def test_a_recording_that_there_is_not(here: Path) -> None:
+    body = json.dumps({"error": "the call is not recorded", "hint": "do this"}).encode()
+    with serving(here / "pbx.sock", body, 409):
+        result = run("record", "pause", "c1")
+    assert result.exit_code == 1
+    assert "the call is not recorded" in result.stderr
+
+
 def test_calls_as_a_table(here: Path) -> None:
     result, _ = asked_for(here, {"calls": [CALL], "total": 7}, "calls")
     assert result.stdout.splitlines() == [
-        "call  state     since  from  to    legs",
-        "c1    answered  12 s   1001  1002  user/1001 PCMU - user/1002",
+        "call  state     since  from  to    mos   legs",
+        "c1    answered  12 s   1001  1002  3.1!  user/1001 PCMU (one-way-audio in) - user/1002",
         "and 6 more",
     ]
 

@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pbx.cli import main
+from tests.docs.test_guide import CONFIGURATION, DIALPLANS
 
 OLD = "entry: [{from: anyone, chain: a}]\nchains: {a: [{routing: [{to: 12X, echo: {}}]}]}\n"
 
@@ -46,6 +47,50 @@ def test_json() -> None:
         ("echo", "reject 404"),
         ("reject 404", "echo"),
     }
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [('"+3120123450X"', '"+3120123450Z"'), ('"1XXX"', '"2XXX"'), ('"09:00', '"08:00'), ("+1900", "+1901")],
+)
+def test_every_witness_is_confirmed_by_explain(tmp_path: Path, one: str, other: str) -> None:
+    old = DIALPLANS[2]
+    assert one in old
+    (tmp_path / "pbx.yaml").write_text(CONFIGURATION)
+    (tmp_path / "old.yaml").write_text(old)
+    (tmp_path / "new.yaml").write_text(old.replace(one, other))
+    found = json.loads(run("old.yaml", "new.yaml", "--start", "2026-11-23", "--json").stdout)
+    assert found["complete"]
+    assert found["differences"]
+    for each in found["differences"]:
+        assert each["kinds"] == len(each["witnesses"])
+        for witness in each["witnesses"][:3]:
+            assert explained("old.yaml", witness) == each["old"].partition(",")[0]
+            assert explained("new.yaml", witness) == each["new"].partition(",")[0]
+
+
+def explained(file: str, witness: dict[str, str]) -> str:
+    """What `pbx explain` says of a witness, without what follows an outcome."""
+    via = [f"--via={witness['source']}"] if witness["source"].startswith("trunk/carrier") else []
+    arguments = [
+        "explain",
+        f"--from={witness['from']}",
+        f"--to={witness['to']}",
+        f"--at={witness['at']}",
+        *via,
+    ]
+    result = CliRunner().invoke(main, [*arguments, f"--dialplan={file}"], prog_name="pbx")
+    assert result.exit_code == 0, result.output
+    line = result.stdout.rstrip().split("\n")[-1]
+    return line.removeprefix("decision ").partition(" (")[0].partition(";")[0].partition(",")[0]
+
+
+def test_all_prints_a_witness_of_each_kind() -> None:
+    few = run("old.yaml", "new.yaml", "--start", "2026-11-23").stdout.splitlines()
+    every = run("old.yaml", "new.yaml", "--start", "2026-11-23", "--all").stdout.splitlines()
+    assert [line for line in every if not line.startswith("  ")] == few
+    kinds = sum(int(line.rpartition("(")[2].split()[0]) if "kinds" in line else 1 for line in few)
+    assert len(every) == kinds
 
 
 def test_a_broken_file_is_named() -> None:

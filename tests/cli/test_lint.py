@@ -37,7 +37,12 @@ def test_a_warning_is_printed_and_is_no_failure() -> None:
         "move it above them, or take it out\n"
     )
     assert run("lint", "shadowed.yaml", "--strict").exit_code == 1
-    assert run("check", "shadowed.yaml").exit_code == 0
+    checked = run("check", "shadowed.yaml")
+    assert (checked.exit_code, checked.stderr) == (0, result.stdout)
+    assert checked.stdout.startswith("shadowed.yaml: ok")
+    found = json.loads(run("check", "shadowed.yaml", "--json").stdout)["files"][0]
+    assert found["ok"] is True
+    assert [(each["code"], each["column"]) for each in found["warnings"]] == [("shadowed-rule", 46)]
 
 
 def test_an_error_is_a_failure_for_check_too() -> None:

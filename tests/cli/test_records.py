@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from pbx.call.record import CallRecord, LegTotals
+from pbx.call.record import CallRecord, LegTotals, Note
 from pbx.cli import main
 from pbx.dialplan.compiler import compile_dialplan
 from pbx.dialplan.generation import decide_now
 from pbx.dialplan.lint import imagined
 from pbx.dialplan.recorded import recorded
 from pbx.documents import loads
+from pbx.media.values import LegStatistics, PeerReport, ReceiveCounts, SendCounts
 from pbx.store.calls import write_calls
 from pbx.store.database import Store
 from pbx.store.entries import Decided, Entry
@@ -26,6 +27,11 @@ chains:
   public:
     - routing: [{to: "600", echo: {}}, {to: "601", reject: 486}]
 """
+STATISTICS = LegStatistics(
+    ReceiveCounts(packets=500, lost=5, jitter_ms=1.5, loss_runs=5),
+    SendCounts(packets=480),
+    heard=PeerReport(lost=0, jitter_ms=2.5, round_trip_ms=30.0),
+)
 
 
 @pytest.fixture
@@ -41,6 +47,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         record = CallRecord(f"call{number}", "+31\x1b[1m6", to, "anyone", 1.0, ended_at=2.0)
         record.cause, record.status = "busy", 486
         record.legs = [LegTotals("anyone", None, None, None, f"leg/{number}@there")]
+        if number == 2:
+            record.legs = [LegTotals("anyone", None, "PCMU", STATISTICS, "leg/2@there")]
+            record.note(Note(1.5, "anyone", "one-way-audio", "in", 10.0))
         verdict = decide_now(generation.decide(imagined(to, "+31\x1b[1m6", "anyone", NOON)))
         entries.append(Entry(record, [Decided(verdict)], 7, NOON.timestamp() + number))
     write_calls(store, entries, recorded)
@@ -69,6 +78,20 @@ def test_why_prints_the_path_by_any_name(here: Path, name: str) -> None:
         assert words in result.stdout
     assert "\x1b" not in result.stdout
     assert value("why", name)["routing"]["decided"][0]["words"] == "reject 486"
+
+
+def test_why_says_what_the_media_came_to(here: Path) -> None:
+    lines = pbx("why", "call2").stdout.splitlines()
+    (heard,) = [line for line in lines if line.startswith("         heard ")]
+    assert heard.startswith("         heard 500 packets, 5 lost, jitter 1.5 ms, MOS 4.")
+    assert "         sent  480 packets, 0 lost, jitter 2.5 ms, MOS 4.39" in lines
+    assert "         round trip 30 ms" in lines
+    assert "noted    after 0 s, anyone: what we hear: audio flows one way only, for 10 s" in lines
+    found = value("why", "call2")["call"]
+    assert found["notes"][0]["kind"] == "one-way-audio"
+    assert found["legs"][0]["peer_mos"] > found["legs"][0]["mos"]
+    listed = pbx("calls", "--since", "1970-01-01").stdout
+    assert f"{float(heard[-4:]):.1f}!" in listed
 
 
 def test_why_of_nobodys_call(here: Path) -> None:

@@ -97,7 +97,7 @@ def test_check_runs_the_tests() -> None:
 def test_the_demo() -> None:
     result = run("test", DEMO)
     assert result.exit_code == 0
-    assert "5 of 5 tests passed, 4 of 4 handlers and rules reached" in result.stdout
+    assert "14 of 14 tests passed, 20 of 20 handlers and rules reached" in result.stdout
 
 
 def test_without_files_the_configuration_names_the_dialplan(here: Path) -> None:

@@ -168,6 +168,14 @@ trunks: {c: {host: a, inbound: {addresses: [x]}}}
     expected an address or network
 trunks: {a/b: {host: a}}
     expected a name of letters, digits
+media: {on_rtp_timeout: hang-up}
+    found 'hang-up', expected hangup or flag (did you mean hangup?)
+recordings: {max_size: 5}
+    expected a size such as 64KiB, 500MiB or 1GiB
+recordings: {max_size: 5GB}
+    found '5GB', expected a size such as 64KiB, 500MiB or 1GiB
+recordings: {max_size: 4GiB}
+    expected a size from 1KiB to 4095MiB
 sip: {t1: 5}
     found 5 without a unit, expected a duration such as 5s
 sip: {t1: 5s}

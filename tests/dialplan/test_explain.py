@@ -159,14 +159,16 @@ def test_every_decision_has_words() -> None:
 def test_the_demo_dialplan() -> None:
     assert check_file(DEMO, KNOWN) == []
     tree = load_dialplan(DEMO, KNOWN)
-    assert str(summary_of(tree)) == "2 chains, 2 handlers, 3 rules, 5 tests"
+    assert str(summary_of(tree)) == "7 chains, 11 handlers, 9 rules, 14 tests"
     assert explain(tree, call("600")).decision == Echo()
     assert explain(tree, call("601")).decision == Reject(486)
     assert explain(tree, call("1002")).decision == Dial("user/1002", ring=30)
     assert explain(tree, call("1009")).decision == Reject(404)
     assert explain(tree, call("7")).decision == Reject(404)
     assert explain(tree, stranger("600")).decision == Reject(403)
-    assert [extension.patterns for extension in tree.extensions("users")] == [("600",), ("601",), ("1XXX",)]
+    extensions = [extension.patterns for extension in tree.extensions("users")]
+    assert extensions[:2] == [("600",), ("601",)]
+    assert extensions[-1] == ("1XXX",)
 
 
 def test_ladder() -> None:
@@ -235,6 +237,7 @@ def test_json() -> None:
         ],
         "decision": {"kind": "hangup", "reason": "rule 1, to 1"},
         "then": [],
+        "queued": [],
     }
 
 

@@ -367,8 +367,8 @@ def test_decisions_that_differ_in_reason_only_are_equal() -> None:
 
 def test_every_handler_is_found_and_none_is_announced_that_is_there() -> None:
     assert set(registry()) == {
-        *("allowlist", "blacklist", "conference", "dial", "echo", "forward", "goto", "hangup", "hours"),
-        *("http", "include", "limit", "menu", "play", "queue", "record", "redirect", "reject"),
+        *("agent", "allowlist", "blacklist", "conference", "dial", "echo", "forward", "goto", "hangup"),
+        *("hours", "http", "include", "limit", "menu", "play", "queue", "record", "redirect", "reject"),
         *("routing", "set"),
     }
     assert not NOT_YET & set(registry())

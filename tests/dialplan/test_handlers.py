@@ -274,6 +274,10 @@ QUEUE_MISTAKES = """
     there is no user '1010' in the configuration (did you mean 100
 {agents: ["1001"], max_wait: 5}
     found 5 without a unit
+{agents: ["1001", user/1001]}
+    'user/1001' is in this queue twice
+{agents: ["1001"], ring: 100ms}
+    expected at least 1
 {agents: ["1001"], on: {timout: echo}}
     (did you mean timeout?)
 {agents: ["1001"], on: {timeout: ecko}}
@@ -562,7 +566,7 @@ def test_files_include_others_and_places_name_them(tmp_path: Path) -> None:
         ("[1]\n", "other.yaml:1:1: found no keys, expected a part of a dialplan"),
         (
             "include: [others.yaml]\n",
-            "others.yaml cannot be read: no such file or directory (did you mean other.yaml?)",
+            "others.yaml: there is no such file: check the path (did you mean other.yaml?)",
         ),
     ],
 )

@@ -243,3 +243,70 @@ def test_patterns_too_entangled_to_compare_are_a_note(monkeypatch: pytest.Monkey
     )
     assert "too-complex" in {finding.code for finding in found}
     assert generation.chains
+
+
+PATHS = """
+chains: {a: [{include: b}, echo], b: [{include: c}], c: [{include: b}]}
+    d.yaml:2:49: this include leads in a circle (b → c → …): say goto, or take it out
+chains: {a: [{include: a}]}
+    d.yaml:2:24: this include leads in a circle (a → a → …): say goto, or take it out
+chains: {a: [{routing: [{to: 1, goto: a}]}, echo]}
+    d.yaml:2:39: this goto leads in a circle (a → a)
+chains: {a: [{dial: user/1001, on: {busy: {goto: b}}}], b: [{goto: c}], c: [{goto: b}]}
+    this goto leads in a circle (b → c → b)
+chains: {a: [{menu: {prompt: p, choices: {"1": {goto: b}}}}, echo], b: [{goto: b}]}
+    this goto leads in a circle (b → b)
+"""
+
+
+@pytest.mark.parametrize(("text", "words"), pairs(PATHS))
+def test_circles_by_any_way(text: str, words: str) -> None:
+    with pytest.raises(DocumentError) as error:
+        compile_dialplan(loads(f"entry: [{{from: anyone, chain: a}}]\n{text}\n", "d.yaml"), KNOWN)
+    assert any(words in str(problem) for problem in error.value.problems), str(error.value)
+
+
+MENUS = """
+choices: {"1X": echo, "12": hangup}
+    warning: the choice 12 is never reached: choices above it take its digits [shadowed-rule]
+choices: {"1.": echo, "1XXX": hangup}
+    warning: the choice 1XXX is never reached
+choices: {"1": echo}, timeout: hangup, invalid: hangup
+    warning: reject is never asked: menu at d.yaml:2:14 always decides [unreachable-handler]
+choices: {"1": {goto: b}}, timeout: {goto: b}, invalid: {goto: b}
+    warning: reject is never asked: menu at d.yaml:2:14 always decides
+"""
+
+
+@pytest.mark.parametrize(("options", "words"), pairs(MENUS))
+def test_menus(options: str, words: str) -> None:
+    _, found = linted(
+        "entry: [{from: anyone, chain: a}]\n"
+        f"chains: {{a: [{{menu: {{prompt: p, {options}}}}}, reject: 404], b: [echo]}}\n"
+    )
+    assert any(words in str(finding) for finding in found), [str(finding) for finding in found]
+
+
+def test_chains_that_only_menus_and_queues_lead_to_are_used() -> None:
+    _, found = linted(
+        "entry: [{from: anyone, chain: a}]\n"
+        "queues: {q: {agents: ['1001'], on: {timeout: {goto: c}}}}\n"
+        "chains: {a: [{menu: {prompt: p, choices: {'1': {goto: b}}}}, reject: 404], b: [queue: q],\n"
+        "  c: [echo]}\n"
+    )
+    assert [str(finding) for finding in found] == []
+
+
+def test_an_included_chain_may_run_out() -> None:
+    text = (
+        "entry: [{from: anyone, chain: a}]\nchains: {a: [{include: b}, echo], b: [{set: {caller_name: x}}]}\n"
+    )
+    assert linted(text)[1] == []
+    _, found = linted(text.replace("[{include: b}, echo]", "[{include: b}, {goto: b}]"))
+    assert "may-end-undecided" in {finding.code for finding in found}
+
+
+def test_patterns_of_other_dialplans_are_explained() -> None:
+    _, found = linted(of_rules("{to: _1XXX, echo: }", "{to: '0[1-9]X', echo: }", "{to: _alice, echo: }"))
+    assert [finding.problem.suggestion for finding in found] == ["1XXX", ""]
+    assert "write a number pattern without _ and []" in str(found[0])

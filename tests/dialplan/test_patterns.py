@@ -90,6 +90,13 @@ def test_no_pattern_runs_away(pattern: str) -> None:
     assert not compile_pattern(pattern).test("1" * 5_000 + "!")
 
 
+def test_half_a_pair_is_matched_without_raising() -> None:
+    pattern = compile_pattern("/^(.*)$/")
+    assert pattern.test("\ud800")
+    assert pattern.groups is not None
+    assert pattern.groups("1\ud800\udfff2") == ("1??2",)
+
+
 def test_undecodable_text_is_matched_without_raising() -> None:
     assert compile_pattern("1.2.3").test("1\udcff2\udcff3")
     assert compile_pattern("0.").test("0\udcff")

@@ -299,7 +299,7 @@ class TestSettings:
         settings = Settings.from_document(document, tmp_path / "pbx.yaml", {})
         assert settings.known.plugins is not None
         assert "good" in settings.known.plugins.found
-        assert settings.known is settings.known
+        assert settings.known.plugins is settings.known.plugins
 
     def test_a_directory_that_is_not_there_is_said_where_it_is_named(self, tmp_path: Path) -> None:
         document = loads("plugins:\n  - nowhere\n", "pbx.yaml")

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+from pbx.media import mixtables
 from pbx.net import endpoint, tcp
+from pbx.service.overload import LATE_S
 from pbx.service.reports import BOUNDS
 from pbx.sip import limits
 
@@ -31,6 +33,10 @@ def test_the_numbers_are_those_of_the_code() -> None:
         "message-octets": f"{limits.MAX_MESSAGE // 1024} KiB",
         "unread-octets": f"{tcp.MAX_UNSENT_BYTES >> 20} MiB",
         "slow-messages": f"{tcp.MESSAGE_S:g} s",
+        "lateness": f" {LATE_S:g} s",
+        "media-bridges": f" {mixtables.MOST_BRIDGES}",
+        "media-sinks": f" {mixtables.SINKS} ",
+        "media-sources": f" {mixtables.SOURCES} ",
         "waiting-messages": f" {endpoint.MAX_WAITING} ",
     }
     for bound, number in said.items():

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -202,6 +202,7 @@ def test_signalling_counters() -> None:
     assert value(metrics, "pbx_auth_failures_total", cause="none") is None
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.text(max_size=8), st.text(max_size=8), st.integers()), max_size=30))
 def test_nothing_from_outside_makes_a_series(story: list[tuple[str, str, int]]) -> None:
     metrics = Metrics()

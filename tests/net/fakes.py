@@ -3,6 +3,7 @@
 import errno
 import os
 import socket
+import struct
 from collections.abc import Callable, Sequence
 from typing import Any, Self, cast
 
@@ -13,6 +14,7 @@ from twisted.python.failure import Failure
 
 from pbx.net.addresses import Routes
 from pbx.net.endpoint import Endpoint
+from pbx.net.sockets import SO_TIMESTAMPNS
 from pbx.sip.flow import Address, Flow, Transport
 from pbx.sip.framing import FramingError
 from pbx.sip.outputs import Transmit
@@ -35,7 +37,10 @@ def _failure(error: Exception) -> Failure:
 
 
 class FakeBound:
-    """A bound socket: datagrams are put into `arrived`, what is sent is in `sent`."""
+    """A bound socket: datagrams are put into `arrived`, what is sent is in `sent`.
+
+    `came_at` is the time of day that the kernel has stamped them with, when it does.
+    """
 
     def __init__(self, transport: Transport, local: tuple[Any, ...]) -> None:
         self.transport = transport
@@ -43,6 +48,7 @@ class FakeBound:
         self.arrived: list[tuple[bytes, tuple[Any, ...]] | OSError] = []
         self.sent: list[tuple[bytes, tuple[Any, ...]]] = []
         self.fault: int | None = None
+        self.came_at: float | None = None
         self.closed = False
         self._local = local
 
@@ -59,6 +65,13 @@ class FakeBound:
         if isinstance(item, OSError):
             raise item
         return item[0][:size], item[1]
+
+    def recvmsg(self, size: int, _: int) -> tuple[bytes, list[tuple[int, int, bytes]], int, tuple[Any, ...]]:
+        data, address = self.recvfrom(size)
+        if self.came_at is None:
+            return data, [], 0, address
+        stamp = struct.pack("@qq", int(self.came_at), int(self.came_at % 1 * 1e9))
+        return data, [(socket.SOL_SOCKET, SO_TIMESTAMPNS, stamp)], 0, address
 
     def sendto(self, data: bytes, address: tuple[Any, ...]) -> None:
         if self.fault is not None:
@@ -167,13 +180,15 @@ class FakeCore:
         self.failed: list[Flow] = []
         self.closed: list[Flow] = []
         self.woken: list[float] = []
+        self.late: list[float | None] = []
         self.handled: list[float] = []
         self.due: float | None = None
         self.answer: Callable[[bytes, Flow], Sequence[Transmit]] = lambda _data, _flow: ()
         self.on_failure: Callable[[Flow], Sequence[Transmit]] = lambda _flow: ()
 
-    def receive(self, data: bytes, flow: Flow, now: float) -> Sequence[Transmit]:
+    def receive(self, data: bytes, flow: Flow, now: float, late_s: float | None = None) -> Sequence[Transmit]:
         self.received.append((data, flow))
+        self.late.append(late_s)
         return self.answer(data, flow)
 
     def receive_unframed(self, error: FramingError, flow: Flow, now: float) -> Sequence[Transmit]:
@@ -224,12 +239,14 @@ class Edge:
     ) -> None:
         self.reactor: Any = MemoryReactorClock()  # type: ignore[no-untyped-call]  # Twisted left it untyped
         self.core = FakeCore()
+        self.wall = 1_800_000_000.0
         self.bound: list[FakeBound] = []
         self.endpoint = Endpoint(
             self.reactor,
             routes or FixedRoutes({}),
             max_connections,
             max_per_source,
+            wall=lambda: self.wall,
             bound=cast("Any", self._bind),
         )
         if attach:

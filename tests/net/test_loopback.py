@@ -23,7 +23,7 @@ LOOPBACK = "127.0.0.1"
 @contextlib.asynccontextmanager
 async def endpoint(core: FakeCore) -> AsyncIterator[Endpoint]:
     """A running endpoint; it answers each message with its own octets."""
-    made = Endpoint(the_reactor(), Routes())
+    made = Endpoint(the_reactor(), Routes(), wall=lambda: 0.0)
     made.attach(core)
     core.answer = lambda data, flow: [Transmit(flow, data)]
     try:
@@ -249,7 +249,7 @@ async def test_a_stream_that_is_refused_fails() -> None:
 @in_reactor(10)
 async def test_stop_closes_what_is_open_and_what_is_half_open() -> None:
     core = FakeCore()
-    ours = Endpoint(the_reactor(), Routes())
+    ours = Endpoint(the_reactor(), Routes(), wall=lambda: 0.0)
     ours.attach(core)
     address = ours.listen("tcp", LOOPBACK, 0)
     ours.listen("udp", LOOPBACK, 0)

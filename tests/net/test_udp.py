@@ -139,3 +139,28 @@ def test_before_a_core_is_there_datagrams_are_lost() -> None:
     edge.endpoint.attach(edge.core)
     edge.datagram(bound, message("later"), *PEER)
     assert [data for data, _ in edge.core.received] == [message("later")]
+
+
+def test_how_long_a_datagram_waited_is_told() -> None:
+    """The kernel says when the first came; those behind it came later, and waited less."""
+    edge = Edge()
+    bound = edge.listen("udp")
+    bound.came_at = edge.wall - 0.5
+
+    def take_a_while(_data: bytes, _flow: Flow) -> list[Transmit]:
+        edge.reactor.rightNow += 0.25
+        return []
+
+    edge.core.answer = take_a_while
+    bound.arrived += [(message("1"), PEER), (message("2"), PEER)]
+    edge.wake()
+    assert edge.core.late == [0.5, 0.75]
+
+
+@pytest.mark.parametrize("came_at", [None, 1_800_000_060.0])
+def test_a_clock_that_was_set_back_makes_nothing_late(came_at: float | None) -> None:
+    edge = Edge()
+    bound = edge.listen("udp")
+    bound.came_at = came_at
+    edge.datagram(bound, message(), *PEER)
+    assert edge.core.late == [0.0]

@@ -198,7 +198,9 @@ class Storm:
     def _rare(self, agent: str) -> None:
         queues, now, random = self.queues, self.now, self.random
         queue = random.choice(("support", "sales", "billing"))
-        match random.randrange(6):
+        match random.randrange(7):
+            case 6:
+                self._take(queues.reach(agent, random.random() < 0.7, now))
             case 0:
                 self._take(queues.close(queue, now))
             case 1 | 2:

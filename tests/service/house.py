@@ -1,15 +1,18 @@
 """A whole PBX in memory: the real switch, layer, registrar and dialplan; a fake network and media plane."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
+from pbx.call.call import Call
 from pbx.call.causes import PASS
-from pbx.call.plan import Connect, Plan
+from pbx.call.outputs import DigitPressed, Ending, Summoned
+from pbx.call.plan import Connect, Manner, Plan
+from pbx.call.quality_events import QualityLimits
 from pbx.call.record import CallRecord
 from pbx.call.settings import DEFAULT_FORMATS, CallSettings
 from pbx.dialplan.call import Call as RoutedCall
@@ -24,10 +27,13 @@ from pbx.ids import Ids
 from pbx.media.values import DigitHeard, Sound, SourceEnded
 from pbx.metrics.metrics import Metrics
 from pbx.net.addresses import is_literal
+from pbx.queues import Output as QueueOutput
+from pbx.queues import Queues
 from pbx.registrar.binding import RegistrarLimits
 from pbx.registrar.registrar import Registrar
 from pbx.service.admission import Admission, Trunk, User
 from pbx.service.counting import Counting
+from pbx.service.desk import AgentWanted, Desk
 from pbx.service.destinations import Addresses, Destinations, Dialled
 from pbx.service.network import OwnAddress
 from pbx.service.router import Router
@@ -110,6 +116,7 @@ class House:
         ports: int = 1000,
         max_transactions: int = 10_000,
         tcp: bool = False,
+        rtp_timeout_s: float = 0.0,
     ) -> None:
         self.now = 1000.0
         self.sent: list[Transmit] = []
@@ -144,7 +151,14 @@ class House:
             network=network,
             own=own,
             media=self.media,
-            settings=CallSettings(timers, DIALOG_ALLOW, PRODUCT, PASS, DEFAULT_FORMATS),
+            settings=CallSettings(
+                timers,
+                DIALOG_ALLOW,
+                PRODUCT,
+                PASS,
+                DEFAULT_FORMATS,
+                quality=QualityLimits(rtp_timeout_s=rtp_timeout_s),
+            ),
             ids=ids,
             observer=Counting(self.metrics),
             wall_clock=lambda: datetime(2026, 11, 23, 10, 0, tzinfo=UTC),
@@ -157,12 +171,29 @@ class House:
             DOMAIN, users, trunks, self.registrar, network, own, 30.0
         )
         self.router = Router(generation, destinations, self._resolve, self._sound, self.switch.live)
+        self.desk = Desk(
+            Queues((), lambda _: 0, now=self.now),
+            self.switch,
+            destinations,
+            self._resolve,
+            self.named_sound,
+            lambda name: [self.named_sound(name)],
+            lambda _: 0,
+        )
+        self.router.serve_queues(self.desk)
         self.asked: list[Output] = []
         self.ended: list[tuple[CallRecord, int, Sequence[Decided]]] = []
         self.hold_decisions = False
+        # Sounds that have a name, by the number of their only sample.
+        self.sounds: dict[str, int] = {}
 
     async def _sound(self, name: str) -> Sound:
+        return self.named_sound(name)
+
+    def named_sound(self, name: str) -> Sound:
         """The sounds of these dialplans are called by the number of their only sample."""
+        if name in self.sounds:
+            return a_sound(self.sounds[name])
         if not name.isdigit():
             raise OperatorError(f"there is no sound {name!r}")
         return a_sound(int(name))
@@ -178,15 +209,26 @@ class House:
 
     def advance_to(self, when: float) -> None:
         """Let time pass, stopping at each deadline on the way."""
-        while (due := self.switch.next_deadline()) is not None and due <= when:
+        while (due := self._next_deadline()) is not None and due <= when:
             self.now = max(self.now, due)
             self.carry_out(self.switch.handle_timer(self.now))
+            self.carry_out(self.desk.handle_timer(self.now))
         self.now = when
+
+    def _next_deadline(self) -> float | None:
+        due = [each for each in (self.switch.next_deadline(), self.desk.next_deadline()) if each is not None]
+        return min(due) if due else None
 
     def advance(self, seconds: float) -> None:
         self.advance_to(self.now + seconds)
 
-    def carry_out(self, outputs: list[Output]) -> None:
+    def carry_out(self, outputs: Sequence[Output | AgentWanted]) -> None:
+        self._carry_out(outputs)
+        while self.desk.pending:
+            self._carry_out(self.desk.tend(self.now))
+        self._deliver()
+
+    def _carry_out(self, outputs: Sequence[Output | AgentWanted]) -> None:
         for output in outputs:
             match output:
                 case Transmit():
@@ -195,18 +237,26 @@ class House:
                 case RouteNeeded(call, routed):
                     self.asked.append(output)
                     if not self.hold_decisions:
-                        self.decide(call, decide_now(self.router.route(call, routed, lambda: self.now)))
+                        self._decide(call, decide_now(self.router.route(call, routed, lambda: self.now)))
                 case OutcomeNeeded(call, outcome, status, digits):
                     self.asked.append(output)
                     if self.hold_decisions:
                         continue
                     plan = decide_now(self.router.follow(call, outcome, status, lambda: self.now, digits))
-                    self.decide(call, plan)
+                    self._decide(call, plan)
                 case CallEnded(call):
                     self.ended.append((call.record, *self.router.forget(call)))
-                case BindingsChanged():
-                    pass
-        self._deliver()
+                    self.desk.call_ended(call, self.now)
+                case BindingsChanged(events):
+                    self.desk.bindings_changed(events)
+                case Summoned() | DigitPressed() | Ending():
+                    self.desk.happened(output, self.now)
+                case AgentWanted(offer, call):
+                    summons = decide_now(self.desk.summons(offer, call, self.now))
+                    self._carry_out(self.desk.ring(offer, summons, self.now))
+
+    def _decide(self, call: Call, plan: Plan) -> None:
+        self._carry_out(self.switch.route(call, plan, self.now))
 
     def decide(self, call: object, plan: Plan) -> None:
         self.carry_out(self.switch.route(call, plan, self.now))  # type: ignore[arg-type]  # the switch's own Call
@@ -217,6 +267,15 @@ class House:
             listener = self.listeners.get(output.flow.remote)
             if listener is not None:
                 listener(output.data, output.flow)
+
+    def ask_queues(self, act: Callable[[Queues, float], Iterable[QueueOutput]]) -> None:
+        """Have the queues do something, as an operator would."""
+        self.carry_out(self.desk.change(lambda now: act(self.desk.queues, now), self.now))
+
+    def supervise(self, agent: str, user: str, manner: Manner) -> None:
+        """Have a user take part in an agent's conversation."""
+        begin = decide_now(self.desk.supervision(agent, user, manner, self.now))
+        self.carry_out(begin(self.now))
 
     def settings(self, **changes: Any) -> None:
         """Calls from now on have other settings."""
@@ -260,6 +319,7 @@ class House:
             "gains": len(self.media.gains),
             "rooms": len(self.switch.shared.rooms.open),
             "listeners": len(self.switch.shared.listeners.sources) + len(self.switch.shared.listeners.legs),
+            "watched legs": len(self.switch.quality),
             "verdicts": len(self.router._verdicts) + len(self.router._decided),
         }
         assert left == dict.fromkeys(left, 0)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from pbx.service.overload import EASY_S, LATE_S, STANDING_S
 from pbx.sip.flow import Flow
 from pbx.sip.limits import MAX_BODY, MAX_HEADER_LINES, MAX_HEADER_SECTION, MAX_MESSAGE
 from pbx.sip.message import Response, parse
@@ -50,7 +51,7 @@ def test_a_message_that_is_too_large_is_answered_and_counted(
 ) -> None:
     house = House()
     assert answered(house, data) == answer
-    assert house.switch.reached == {bound: 1, "transactions": 0}
+    assert house.switch.reached == {bound: 1, "transactions": 0, "lateness": 0}
     assert len(house.layer) == 0
 
 
@@ -64,7 +65,7 @@ def test_an_ack_that_is_too_large_is_counted_and_not_answered() -> None:
 def test_transactions_past_the_bound_are_refused_and_counted() -> None:
     house = House(max_transactions=3)
     assert [answered(house, options(number=each))[0] for each in range(5)] == [200, 200, 200, 503, 503]
-    assert house.switch.reached == {"transactions": 2}
+    assert house.switch.reached == {"transactions": 2, "lateness": 0}
     assert len(house.layer) == 3
     house.assert_nothing_left()
     assert answered(house, options(number=9))[0] == 200
@@ -78,3 +79,77 @@ def test_calls_past_the_bound_are_refused_and_counted() -> None:
     house.switch.draining = True
     house.receive(options(method="INVITE", number=2), carrier)
     assert house.switch.reached["calls"] == 1
+
+
+def invite(number: int = 1, *, to_tag: str = "") -> bytes:
+    return options(number=number, method="INVITE").replace(
+        b"To: <sip:pbx.example>", b"To: <sip:pbx.example>" + to_tag.encode()
+    )
+
+
+def late_house() -> House:
+    """A house where everything has been read late for as long as it takes."""
+    house = House()
+    house.switch.receive(options(number=99), UDP, house.now - STANDING_S, 10 * LATE_S)
+    house.sent.clear()
+    return house
+
+
+def test_an_invite_that_waited_too_long_is_refused_and_counted() -> None:
+    house = late_house()
+    known = len(house.layer)
+    house.carry_out(house.switch.receive(invite(), UDP, house.now, LATE_S + 0.01))
+    (sent,) = house.sent
+    response = parse(sent.data)
+    assert isinstance(response, Response)
+    assert (response.status, response.get("retry-after")) == (503, "5")
+    assert house.switch.reached["lateness"] == 1
+    assert len(house.layer) == known
+    assert not house.switch.calls
+
+
+def test_what_is_not_a_new_call_is_served_however_late_it_is_read() -> None:
+    house = late_house()
+    for data, status in (
+        (options(), 200),
+        (invite(2, to_tag=";tag=known-to-nobody"), 481),
+    ):
+        house.sent.clear()
+        house.carry_out(house.switch.receive(data, UDP, house.now, 10 * LATE_S))
+        response = parse(house.sent[0].data)
+        assert isinstance(response, Response)
+        assert response.status == status
+    assert house.switch.reached["lateness"] == 0
+
+
+def test_an_invite_that_was_taken_is_not_refused_when_it_comes_again_late() -> None:
+    house = late_house()
+    house.receive(invite(), UDP)
+    first = house.sent[-1].data
+    house.sent.clear()
+    house.carry_out(house.switch.receive(invite(), UDP, house.now, 10 * LATE_S))
+    assert [each.data for each in house.sent] == [first]
+    assert house.switch.reached["lateness"] == 0
+
+
+def test_the_later_invites_are_read_the_more_of_them_are_refused() -> None:
+    for late_s, refused in ((EASY_S, 0), ((EASY_S + LATE_S) / 2, 10), (LATE_S, 20)):
+        house = late_house()
+        for number in range(20):
+            house.switch.receive(invite(number), UDP, house.now, late_s)
+        assert house.switch.reached["lateness"] == pytest.approx(refused, abs=1)
+
+
+def test_a_stall_that_is_caught_up_with_costs_nobody_a_call() -> None:
+    house = House()
+    for number, late_s in enumerate((0.3, 0.2, 0.0, 0.3)):
+        house.now += STANDING_S * 0.9
+        house.switch.receive(invite(number), UDP, house.now, late_s)
+    assert house.switch.reached["lateness"] == 0
+
+
+def test_a_stream_says_nothing_of_how_late_datagrams_are() -> None:
+    house = late_house()
+    house.carry_out(house.switch.receive(options(number=50), UDP, house.now))
+    house.carry_out(house.switch.receive(invite(51), UDP, house.now, LATE_S))
+    assert house.switch.reached["lateness"] == 1

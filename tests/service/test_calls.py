@@ -793,3 +793,17 @@ class TestHunting:
         assert alice.responses()[-1] == 480
         call.acknowledge_refusal()
         house.assert_nothing_left()
+
+
+def test_a_caller_that_vanishes_before_its_ack_is_given_up_after_both_times_64_t1(
+    house: House, alice: Phone, bob: Phone
+) -> None:
+    """32 s for the ACK (§13.3.1.4), then 32 s for the answer to our BYE (§17.1.2.2), and nothing is left."""
+    alice.invite("1002")
+    bob.answer(bob.answer_last(180), 200, body=bob.sdp())
+    house.listeners.clear()
+    house.advance(40)
+    assert len(house.switch.calls) == 1
+    house.advance(30)
+    assert house.switch.calls == {}
+    house.assert_nothing_left()

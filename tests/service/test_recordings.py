@@ -5,13 +5,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pbx.call.record import Note
 from pbx.call.recording import Recording
+from pbx.errors import OperatorError
 from pbx.media.recorder import RecordingStopped
 from pbx.media.values import LegId, SinkId
 from pbx.media.wav import WavWriter, read_wav
 from pbx.metrics.metrics import Metrics
+from pbx.service.recording_control import CallRecordings
 from pbx.service.recordings import Recordings
 from tests.call.media import FakeMedia
+from tests.service.house import House
+from tests.service.test_answering import registered
 
 
 def some(first: int, count: int) -> "np.typing.NDArray[np.int16]":
@@ -129,6 +134,55 @@ def test_a_pause_is_silence_or_nothing(desk: Desk) -> None:
     desk.recordings.write()
     assert read_wav(desk.directory / "a.wav").samples.tolist() == [1, 2, 3, 0, 0, 0, 1, 2, 3]
     assert not desk.recordings.pause("call-1")
+
+
+def test_a_pause_holds_when_the_recording_begins_anew(desk: Desk) -> None:
+    first = desk.begin("first")
+    assert desk.recordings.pause("call-1")
+    desk.recordings.end(first)
+    second = desk.begin("second")
+    desk.media.hear(second, some(1, 3))
+    assert desk.recordings.resume("call-1")
+    desk.media.hear(second, some(4, 2))
+    assert desk.recordings.pause("call-1")
+    desk.recordings.end(second)
+    desk.recordings.forget("call-1")
+    third = desk.begin("third")
+    desk.media.hear(third, some(1, 1))
+    desk.recordings.end(third)
+    desk.recordings.write()
+    assert read_wav(desk.directory / "second.wav").samples.tolist() == [0, 0, 0, 4, 5]
+    assert read_wav(desk.directory / "third.wav").samples.tolist() == [1]
+
+
+def test_a_pause_by_an_operator_is_noted_with_the_call(tmp_path: Path) -> None:
+    house = House()
+    alice = registered(house, "1001", 11, 41000)
+    alice.invite("600").ack()
+    ((call_id, call),) = house.switch.calls.items()
+    desk = Desk(tmp_path)
+    control = CallRecordings(desk.recordings, house.switch.calls, lambda: house.now)
+    assert not control.pause("nobody", silence=True)
+    assert not control.resume("nobody")
+    with pytest.raises(OperatorError, match="not recorded"):
+        control.pause(call_id, silence=True)
+    sink = desk.media.open_sink(kind="one", left=LegId(1, 1))
+    desk.recordings.begin(sink, Recording("a"), call_id)
+    assert control.pause(call_id, silence=False)
+    desk.media.hear(sink, some(1, 3))
+    house.advance(3)
+    assert control.resume(call_id)
+    desk.media.hear(sink, some(7, 2))
+    control.stopped(call_id, RecordingStopped("a", tmp_path, "too-large", ""))
+    control.stopped("nobody", RecordingStopped("a", tmp_path, "too-large", ""))
+    assert call.record.notes == [
+        Note(house.now - 3, "", "recording-paused"),
+        Note(house.now, "", "recording-resumed"),
+        Note(house.now, "", "recording-too-large"),
+    ]
+    desk.recordings.end(sink)
+    desk.recordings.write()
+    assert read_wav(tmp_path / "a.wav").samples.tolist() == [7, 8]
 
 
 def test_a_sink_that_is_not_recorded_is_still_closed(desk: Desk) -> None:

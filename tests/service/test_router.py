@@ -1,9 +1,9 @@
 """Decisions become plans; a call keeps the generation it began with."""
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import pytest
 
@@ -13,6 +13,7 @@ from pbx.dialplan.call import Call as RoutedCall
 from pbx.dialplan.compiler import compile_dialplan
 from pbx.dialplan.generation import Generation, Verdict, decide_now
 from pbx.dialplan.live import Facts
+from pbx.dialplan.queues import QueuePlan
 from pbx.documents import loads
 from pbx.media.values import Sound
 from pbx.service.switch import RouteNeeded
@@ -75,6 +76,7 @@ class Decided:
     """Stands for a generation that decides what a test wants."""
 
     number = 1
+    queues: ClassVar[Mapping[str, QueuePlan]] = {}
 
     def __init__(self, decision: decisions.Final) -> None:
         self._decision = decision
@@ -82,13 +84,16 @@ class Decided:
     async def decide(self, call: RoutedCall, *, facts: Facts, stopwatch: object) -> Verdict:
         return Verdict(self._decision, (), call, self.number)
 
+    async def after(self, verdict: Verdict, outcome: str, **_: object) -> None:
+        """Nothing follows."""
+
 
 @pytest.mark.parametrize(
     ("decision", "plan"),
     [
         (decisions.Hangup(), Refuse(480)),
         (decisions.Reject(480, retry_after=30), Refuse(480, "", (("retry-after", "30"),))),
-        (decisions.Queue("support"), Refuse(501)),
+        (decisions.Queue("support"), Refuse(480)),
         (decisions.Voicemail("1001"), Refuse(501)),
     ],
 )

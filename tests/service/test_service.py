@@ -76,13 +76,13 @@ def address(of: Service, transport: str) -> tuple[str, int]:
     return next((each.host, each.port) for each in of.reports.listeners if each.transport == transport)
 
 
-async def get(where: Any, path: str) -> str:
-    """GET on an address, or on the path of a Unix socket."""
+async def get(where: Any, path: str, method: str = "GET") -> str:
+    """What an address, or the path of a Unix socket, answers."""
     family = socket.AF_INET if isinstance(where, tuple) else socket.AF_UNIX
     with socket.socket(family) as line:
         line.connect(where)
         line.setblocking(False)
-        line.send(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+        line.send(f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
         text = b""
         while piece := await read(line):
             text += piece
@@ -127,6 +127,33 @@ async def test_it_answers_by_udp_tcp_and_http_and_leaves_nothing(tmp_path: Path)
         assert gc.get_freeze_count() == 0
         descriptors.append(len(os.listdir("/proc/self/fd")))
     assert descriptors[0] == descriptors[1]
+
+
+@in_reactor(START_S)
+async def test_a_silent_call_ends_and_the_control_socket_knows_of_its_legs(tmp_path: Path) -> None:
+    media = f"{{ports: {free_media_ports(16)}, rtp_timeout: 2s}}"
+    ours = service(settings(tmp_path, media=media))
+    try:
+        await ours.start()
+        with Caller(address(ours, "udp")) as caller:
+            caller.invite("600")
+            assert (await final(caller)).status == 200
+            control = str(tmp_path / "state" / "pbx.sock")
+            calls = await get(control, "/api/calls")
+            assert '"codec":"PCMU","packets_received":0' in calls
+            assert '"mos":null' in calls
+            (call_id,) = ours.switch.calls
+            refused = await get(control, f"/api/calls/{call_id}/recording/pause", "POST")
+            assert refused.startswith("HTTP/1.1 409")
+            bye = await heard(caller)
+            assert isinstance(bye, Request)
+            assert bye.method == "BYE"
+            caller.answer(bye)
+            await until(lambda: not ours.switch.calls)
+            metrics = await get(control, "/metrics")
+            assert 'pbx_quality_events_total{cause="rtp-timeout",direction="in",trunk=""} 1.0' in metrics
+    finally:
+        await ours.stop()
 
 
 @in_reactor(START_S)

@@ -48,6 +48,33 @@ def fill(layer: TransactionLayer, count: int, to_tag: str = "") -> None:
         accept(layer, request("OPTIONS", via=via, call_id=f"fill-{number}", to_tag=to_tag))
 
 
+def test_a_layer_that_sheds_refuses_new_invites_and_nothing_else(layer: TransactionLayer) -> None:
+    invite = request("INVITE")
+    (output,) = layer.receive(invite, UDP, 0.0, sheds=True)
+    assert isinstance(output, Transmit)
+    response = read_response(output.data)
+    assert (response.status, response.get("retry-after")) == (503, "5")
+    assert (len(layer), layer.counters.shed) == (0, 1)
+    assert layer.receive(request("ACK", to_tag=response.to.tag or ""), UDP, 0.1, sheds=True) == []
+    transaction = accept(layer, invite, now=0.2)
+    outputs = layer.receive(request("CANCEL"), UDP, 0.3, sheds=True)
+    assert CancelReceived(transaction) in outputs
+    assert layer.counters.shed == 1
+
+
+def test_what_lingers_is_cleared_away_together(layer: TransactionLayer) -> None:
+    """At hundreds of calls a second each would be a waking of its own."""
+    for number in range(1, 10):
+        call = request(
+            "OPTIONS", via=f"SIP/2.0/UDP 192.0.2.1:5060;rport;branch=z9hG4bK{number}", call_id=str(number)
+        )
+        reply(layer, accept(layer, call, now=number / 100), 200, now=number / 100)
+    due = layer.next_deadline()
+    assert due == 32.25
+    layer.handle_timer(due)
+    assert_empty(layer)
+
+
 def test_at_the_bound_a_new_request_gets_a_stateless_503() -> None:
     layer = make_layer(20)
     fill(layer, 20)

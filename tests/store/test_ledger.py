@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pbx.call.record import CallRecord, LegTotals
+from pbx.call.record import CallRecord, LegTotals, Note
 from pbx.dialplan.compiler import compile_dialplan
 from pbx.dialplan.generation import Generation, Verdict, decide_now
 from pbx.dialplan.lint import imagined
@@ -19,6 +19,7 @@ from pbx.media.values import LegStatistics, PeerReport, ReceiveCounts, SendCount
 from pbx.store import ledger as ledger_module
 from pbx.store.calls import (
     CallRow,
+    NoteRow,
     calls_since,
     find_call,
     forget_calls,
@@ -69,6 +70,8 @@ def entry(name: str = "c1", *, epoch: float = 1_000_000.0, decided: list[Decided
         LegTotals("trunk/carrier", "carrier", "PCMU", STATISTICS, f"in/{name}@there"),
         LegTotals("user/1001", None, None, None, f"out-{name}"),
     ]
+    record.note(Note(55.0, "user/1001", "one-way-audio", "in", 10.0))
+    record.note(Note(56.0, "", "from-the-future"))
     return Entry(record, verdicts() if decided is None else decided, 7, epoch)
 
 
@@ -96,6 +99,15 @@ class TestRows:
         assert incoming.peer_mos is not None
         assert incoming.peer_mos > incoming.mos > 3
         assert (outgoing.packets_received, outgoing.mos) == (None, None)
+        assert (incoming.worst_mos, incoming.burst_ratio, incoming.one_way_seconds) == (None, 1.0, 0.0)
+        assert row.notes == (
+            NoteRow(999_995.0, "user/1001", "one-way-audio", "in", 10.0),
+            NoteRow(999_996.0, "", "from-the-future", "", None),
+        )
+        assert [note.words for note in row.notes] == [
+            "what we hear: audio flows one way only, for 10 s",
+            "from-the-future",
+        ]
         first, second = routing["decided"]
         assert (first["outcome"], first["words"]) == ("", "dial user/1001")
         assert [visit["handler"] for visit in first["verdict"]["path"]] == ["set", "routing"]
@@ -263,7 +275,7 @@ class TestFiles:
     def test_a_file_of_the_first_schema_is_brought_up_to_date(self, path: Path) -> None:
         Store(path, migrations=MIGRATIONS[:1]).close()
         store = Store(path)
-        assert store.schema_version == len(MIGRATIONS) == 2
+        assert store.schema_version == len(MIGRATIONS)
         write_calls(store, [entry()], recorded)
         assert names(store) == ["c1"]
         store.close()

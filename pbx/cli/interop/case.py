@@ -96,6 +96,7 @@ class CaseShape(Shape):
     recordings: dict[Text, RecordingShape] = Field(default_factory=dict)
     counters: dict[Text, Change] = Field(default_factory=dict)
     registrations: Whole = 0
+    explained: Whole = 0
 
 
 @dataclass(frozen=True, slots=True)

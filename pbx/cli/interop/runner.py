@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Self
 
 from pbx.cli.interop.actors import Actor, Phone
+from pbx.cli.interop.agreement import disagreements
 from pbx.cli.interop.audio import RATE, faults
 from pbx.cli.interop.case import Case, EarsShape, Suite
 from pbx.cli.interop.clock import now, pause, wait_until
@@ -32,6 +34,8 @@ _LEAST_SECONDS = 0.8
 # When one phone's scenario has failed, the others get this long to notice before they are stopped.
 _GRACE_SECONDS = 3.0
 _LINGER_SECONDS = 0.3
+# Finished calls are written by a thread of their own.
+_RECORD_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,7 @@ class _Run:
     actors: list[Actor] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     over_at: float = 0.0
+    began_epoch: float = field(default_factory=lambda: datetime.now(UTC).timestamp())
 
 
 class Runner:
@@ -334,9 +339,26 @@ class Runner:
         if not wait_until(clean, LEFTOVER_SECONDS, 0.25):
             run.faults += [f"left behind after {LEFTOVER_SECONDS:g} s: {what}" for what in left]
         self._judge_recordings(run)
+        self._judge_decisions(run, service)
         numbers = service.numbers()
         run.faults += counter_faults(shape.counters, before.numbers, numbers)
         run.faults += [f"the PBX's log says: {line}" for line in service.trouble(before.log_size)]
+
+    def _judge_decisions(self, run: _Run, service: Service) -> None:
+        """See that every call was decided as `pbx explain` says, and that there were as many as expected."""
+        config, expected = service.config, run.case.shape.explained
+        if config is None:
+            return
+        found: tuple[int, list[str]] = (0, [])
+
+        def written() -> bool:
+            nonlocal found
+            found = disagreements(config, run.began_epoch)
+            return found[0] >= expected
+
+        if not wait_until(written, _RECORD_SECONDS, 0.25):
+            run.faults.append(f"{found[0]} calls were decided and recorded, {expected} were expected")
+        run.faults += found[1]
 
     def _judge_recordings(self, run: _Run) -> None:
         tones = run.case.tones

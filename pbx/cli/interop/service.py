@@ -111,6 +111,7 @@ class Service:
         self.http = http
         self.media = range(0)
         self.log = log
+        self.config: Path | None = None
         self.process: subprocess.Popen[bytes] | None = None
         self.pid = 0
 
@@ -149,6 +150,7 @@ class Service:
             raise OperatorError(f"the PBX did not start\n{tail(log)}", f"its configuration is {path}")
         told = json.loads(ready.read_text(encoding="utf-8"))
         service = cls(told["listeners"], told["http"], log)
+        service.config = path
         service.process, service.pid = process, int(told["pid"])
         first, _, last = media.partition("-")
         service.media = range(int(first), int(last) + 1)

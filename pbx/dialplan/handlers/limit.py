@@ -66,6 +66,7 @@ class LimitHandler(Handler):
             scope.problem("of says whose calls trunk counts, and there is no trunk here", "of")
         if not self._limits and options.rate is None:
             scope.problem("limit limits nothing, expected caller, user, trunk, chain or rate")
+        self._counted = f"{scope.chain}/{options.rate.by}/" if options.rate is not None else ""
         self._else: Ending | None = None
         self._rule = Rule(1, scope.place())
         if "else_" in options.model_fields_set:
@@ -88,7 +89,7 @@ class LimitHandler(Handler):
         rate = self.options.rate
         if rate is not None:
             name = self._named(rate.by, call)
-            made = known.attempts(f"{self._chain}/{rate.by}/{name}", rate.per) if name else 0
+            made = known.attempts(self._counted + name, rate.per) if name else 0
             if made > rate.calls:
                 reason = f"{rate.by} {name} called {made} times in {rate.per:g} s, and may {rate.calls} times"
                 return self._held(call, reason, max(1, round(rate.per)))

@@ -13,7 +13,7 @@ from pbx.dialplan.decisions import Continue, Decision, Menu, Rule
 from pbx.dialplan.handler import Ending
 from pbx.dialplan.languages import Element, Language
 from pbx.dialplan.one_or_many import OneOrMany
-from pbx.dialplan.scope import Scope
+from pbx.dialplan.scope import Build, Scope
 from pbx.dialplan.steps import compile_step
 from pbx.documents import Duration, Flag, Text, Whole, shown
 
@@ -109,7 +109,7 @@ class MenuHandler(Ending):
         place = scope.place()
         self._key = str(place)
         scope.build.menus[self._key] = self
-        self._menu = self._compiled()
+        self._menu = self._compiled(scope.build)
 
     def decide(self, call: Call) -> Decision:  # noqa: ARG002  # the prompt is the same for every call
         """Ask the caller."""
@@ -182,11 +182,11 @@ class MenuHandler(Ending):
         elif given and given in used:
             scope.problem(f"{given} ends the input, so that no choice can have it", "terminator")
 
-    def _compiled(self) -> Menu:
+    def _compiled(self, build: Build) -> Menu:
         options = self.options
         longest = max((_length(each.text) for each in self.choices), default=1)
         keys = _KEYS.replace(self._terminator, "") if self._terminator else _KEYS
-        complete = _complete([each.language for each in self.choices], keys, longest)
+        complete = _complete([each.language for each in self.choices], keys, longest, build)
         return Menu(
             self._name,
             options.prompt,
@@ -228,26 +228,21 @@ def _length(text: str) -> int:
     return _LONGEST if text.endswith(".") else len(text)
 
 
-def _complete(languages: list[Language], keys: str, longest: int) -> frozenset[str]:
+def _complete(languages: list[Language], keys: str, longest: int, build: Build) -> frozenset[str]:
     """The strings shorter than `longest` after which no choice can follow, each as short as can be."""
     found: set[str] = set()
-    waiting = deque([("", tuple(each.start for each in languages))])
+    waiting = deque([("", tuple((language, language.start) for language in languages))])
     looked = 0
-    while waiting and looked < _MAX_STRINGS:
-        text, states = waiting.popleft()
+    while waiting and looked < _MAX_STRINGS and build.menu_steps > 0:
+        text, alive = waiting.popleft()
+        looked += len(keys)
+        build.menu_steps -= len(keys) * len(alive)
+        if len(text) + 1 >= longest:
+            continue
         for key in keys:
-            looked += 1
-            following = tuple(
-                language.step(state, key) if state else 0
-                for language, state in zip(languages, states, strict=True)
-            )
-            longer = any(
-                state and _goes_on(language, state)
-                for language, state in zip(languages, following, strict=True)
-            )
-            if len(text) + 1 >= longest:
-                continue
-            if longer:
+            steps = ((language, language.step(state, key)) for language, state in alive)
+            following = tuple((language, state) for language, state in steps if state)
+            if any(_goes_on(language, state) for language, state in following):
                 waiting.append((text + key, following))
             else:
                 found.add(text + key)

@@ -9,6 +9,7 @@ from pbx.call.causes import QueueOutcome
 from pbx.dialplan.call import Call
 from pbx.dialplan.decisions import Decision, Outcome, Queue
 from pbx.dialplan.handler import Ending
+from pbx.dialplan.queues import overflow
 from pbx.dialplan.scope import Scope
 from pbx.dialplan.steps import compile_endings
 from pbx.documents import Text, Whole
@@ -43,8 +44,7 @@ class QueueHandler(Ending):
         queue = scope.queue(options.name, "name")
         self._on: dict[Outcome, Ending] = {}
         if queue is not None:
-            there = Scope(scope.build, scope.chain, ("queues", options.name))
-            self._on.update(compile_endings(queue.shape.on, there, "on", why=self.why, rule=self.rule))
+            self._on.update(overflow(scope, queue, self.why, self.rule))
         self._on.update(compile_endings(options.on, scope, "on", why=self.why, rule=self.rule))
         self._constant = Queue(options.name, {}, self.why, self.rule, options.priority)
 

@@ -47,10 +47,10 @@ class RecordHandler(Handler):
     def decide(self, call: Call) -> Decision:
         """Go on with a call that is to be recorded."""
         assert self._name is not None
-        at = call.at
+        written = call.at.isoformat()
         here = {
-            "date": f"{at.year:04}{at.month:02}{at.day:02}",
-            "time": f"{at.hour:02}{at.minute:02}{at.second:02}",
+            "date": written[:10].replace("-", ""),
+            "time": written[11:19].replace(":", ""),
             "id": call.id,
         }
         name = safe_name(self._name.expand(call, None, here))
@@ -60,4 +60,5 @@ class RecordHandler(Handler):
 
 def safe_name(text: str) -> str:
     """`text` as a file's name that is nothing else, of 120 characters at most."""
-    return _UNSAFE.sub("_", text)[:_LONGEST].strip("_-") or "call"
+    safe = text if _UNSAFE.search(text) is None else _UNSAFE.sub("_", text)
+    return safe[:_LONGEST].strip("_-") or "call"

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from pbx.dialplan.call import Call
-from pbx.dialplan.decisions import Decision, Redirect
+from pbx.dialplan.decisions import Decision, Redirect, Reject
 from pbx.dialplan.handler import Ending
 from pbx.dialplan.one_or_many import OneOrMany
 from pbx.dialplan.scope import Scope
@@ -38,5 +38,7 @@ class RedirectHandler(Ending):
 
     def decide(self, call: Call) -> Decision:
         """Redirect."""
-        contacts = tuple(uri.expand(call) for uri in self._contacts)
+        contacts = tuple([uri for template in self._contacts if (uri := template.expand(call))])
+        if not contacts:
+            return Reject(484, f"{self.why}, but there is nothing to put before the @", rule=self.rule)
         return Redirect(contacts, self.options.code, self.why, self.rule)

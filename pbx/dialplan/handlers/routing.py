@@ -125,6 +125,8 @@ class RoutingHandler(Handler):
         self.rules: list[CompiledRule] = []
         self.extensions: list[Extension] = []
         for index, value in enumerate(self.options.rules):
+            if scope.build.full:
+                break
             rule = self._compile(value, index, scope)
             if rule is not None:
                 self.rules.append(rule)

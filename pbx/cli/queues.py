@@ -1,0 +1,185 @@
+"""`pbx queues`: who waits and who serves; agents, supervisors and what they may do."""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import click
+
+from pbx.cli.control import ask, exchange, table
+from pbx.cli.output import print_json
+from pbx.cli.simulate import simulate
+from pbx.errors import OperatorError
+
+_config = click.option(
+    "--config",
+    metavar="FILE",
+    default="pbx.yaml",
+    type=click.Path(path_type=Path),
+    help="The configuration of the service; it says where the control socket is.",
+)
+
+
+@click.group(invoke_without_command=True)
+@click.option("--intervals", is_flag=True, help="Show what was counted by quarter of an hour.")
+@click.option("--json", "as_json", is_flag=True, help="Print the API's answer as JSON.")
+@_config
+@click.pass_context
+def queues(context: click.Context, config: Path, as_json: bool, intervals: bool) -> None:
+    """Show the queues of a running service: who waits and how long, who serves, what was counted."""
+    if context.invoked_subcommand is not None:
+        return
+    value = ask(config, "/api/queues")
+    if as_json:
+        print_json(value)
+    else:
+        _show(value, intervals=intervals)
+
+
+queues.add_command(simulate)
+
+
+def _show(value: Any, *, intervals: bool) -> None:
+    rows = [
+        [
+            each["name"] + (" (closed)" if each["closed"] else ""),
+            str(each["waiting"]),
+            _seconds(each["longest_wait_s"]),
+            f"{each['free']}/{each['agents']}",
+            *_counted(each["total"]),
+        ]
+        for each in value["queues"]
+    ]
+    table(["queue", "waiting", "longest", "free", *_COUNTED], rows, len(rows))
+    if intervals:
+        for each in value["queues"]:
+            rows = [
+                [interval["started_at"][:16].replace("T", " "), *_counted(interval["tally"])]
+                for interval in each["intervals"]
+            ]
+            click.echo(f"\n{each['name']}")
+            table(["from", *_COUNTED], rows, len(rows))
+    callers = [
+        [
+            caller["call"],
+            caller["queue"],
+            str(caller["position"] or ""),
+            caller["state"],
+            _seconds(caller["waited_s"]),
+            caller["number"],
+            ", ".join(caller["agents"]),
+        ]
+        for each in value["queues"]
+        for caller in each["callers"]
+    ]
+    if callers:
+        click.echo()
+        table(["call", "queue", "place", "state", "since", "from", "agents"], callers, len(callers))
+    click.echo()
+    agents = [
+        [
+            each["agent"],
+            each["state"] + (f" ({each['paused']})" if each["paused"] else ""),
+            str(each["answered"]),
+            ", ".join(each["queues"]),
+            ", ".join(each["calls"]),
+        ]
+        for each in value["agents"]
+    ]
+    table(["agent", "state", "answered", "queues", "calls"], agents, len(agents))
+
+
+_COUNTED = ("joined", "answered", "abandoned", "overflowed", "mean wait", "mean talk", "in time")
+
+
+def _counted(tally: Any) -> list[str]:
+    level = tally["service_level"]
+    return [
+        str(tally["joined"]),
+        str(tally["answered"]),
+        str(tally["abandoned"]),
+        str(sum(tally["overflowed"].values()) + sum(tally["refused"].values())),
+        _seconds(tally["mean_wait_s"]),
+        _seconds(tally["mean_handle_s"]),
+        "" if level is None else f"{level:.0%}",
+    ]
+
+
+def _seconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.0f} s"
+
+
+def _do(config: Path, path: str, **query: str) -> None:
+    status, value = exchange(config, "POST", f"{path}?{urlencode(query)}" if query else path)
+    if status >= 300:
+        raise OperatorError(value.get("error") or f"the service answered {status}", value.get("hint") or "")
+    if isinstance(value, dict) and "state" in value:
+        click.echo(f"agent {value['agent']} is {value['state']}")
+
+
+def _agent_verb(change: str, what: str) -> None:
+    @queues.command(change, help=what)
+    @click.argument("agent")
+    @_config
+    def verb(agent: str, config: Path) -> None:
+        _do(config, f"/api/agents/{quote(agent)}/{change}")
+
+
+_agent_verb("log-in", "Have an agent take calls.")
+_agent_verb("log-out", "Have an agent take no more calls; the one under way goes on.")
+_agent_verb("unpause", "End an agent's break.")
+_agent_verb("ready", "Cut an agent's wrap-up short.")
+
+
+@queues.command()
+@click.argument("agent")
+@click.argument("why", default="")
+@_config
+def pause(agent: str, why: str, config: Path) -> None:
+    """Give an agent a break, for a reason that is shown."""
+    _do(config, f"/api/agents/{quote(agent)}/pause", why=why)
+
+
+def _queue_verb(state: str, what: str) -> None:
+    @queues.command(state, help=what)
+    @click.argument("queue")
+    @_config
+    def verb(queue: str, config: Path) -> None:
+        _do(config, f"/api/queues/{quote(queue, safe='')}/{state}")
+
+
+_queue_verb("open", "Open a queue again.")
+_queue_verb("close", "Close a queue: what that means for callers, its settings say.")
+
+
+@queues.command()
+@click.argument("call")
+@click.argument("agent")
+@_config
+def assign(call: str, agent: str, config: Path) -> None:
+    """Offer a waiting caller to an agent, of whatever queue."""
+    _do(config, f"/api/assign/{quote(call, safe='')}", agent=agent)
+
+
+def _part(part: str, what: str) -> None:
+    @queues.command(part, help=what)
+    @click.argument("agent")
+    @click.option("--as", "user", required=True, metavar="USER", help="The user whose phone is called.")
+    @_config
+    def verb(agent: str, user: str, config: Path) -> None:
+        _do(config, f"/api/supervise/{part}", agent=agent, user=user)
+
+
+_part("listen", "Hear both sides of an agent's conversation.")
+_part("whisper", "Hear both, and be heard by the agent alone.")
+_part("barge", "Hear both, and be heard by both.")
+_part("take-over", "Have the caller in the agent's place.")
+
+
+@queues.command()
+@click.argument("agent")
+@click.option("--stop", is_flag=True, help="Record no more.")
+@_config
+def record(agent: str, stop: bool, config: Path) -> None:
+    """Record an agent's conversation from now on."""
+    _do(config, "/api/record", agent=agent, on="false" if stop else "true")
