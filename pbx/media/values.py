@@ -238,6 +238,8 @@ class LoopStatistics:
 
     `lateness` has one count a bucket: how many ticks ran at most `bounds_ms[i]` after they were due, the last
     bucket holding all later ones. Waking is in whole milliseconds, so up to one of them is the clock's own.
+    `buffers` counts in the same way how long the packets of mixed legs waited in their jitter buffers, each
+    leg ten times a second.
     """
 
     bounds_ms: tuple[float, ...]
@@ -251,6 +253,10 @@ class LoopStatistics:
     encoded_frames: int = 0
     mixed_bridges: int = 0
     skipped_ticks: int = 0
+    lateness_total_s: float = 0.0
+    buffer_bounds_ms: tuple[float, ...] = ()
+    buffers: tuple[int, ...] = (0,)
+    buffers_total_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
