@@ -53,6 +53,7 @@ QUEUE_COUNTS: Final = {
     "pbx_queue_overflowed": "Callers who left the line without an agent, or were made to.",
     "pbx_queue_refused": "Callers who were not let in.",
     "pbx_queue_failed_offers": "Offers that the agent did not take.",
+    "pbx_queue_strategy_failures": "Offers that the strategy failed to make, and the longest idle was rung.",
     "pbx_queue_wait_seconds": "How long those who were answered had waited, together.",
     "pbx_queue_handle_seconds": "How long conversations took, together.",
 }
@@ -99,8 +100,8 @@ PLUGIN_FAILURE_CAUSES: Final = (
 )  # fmt: skip
 
 DECISION_KINDS: Final = (
-    "answer", "conference", "continue", "defer", "dial", "echo", "goto", "hangup", "menu", "play", "queue",
-    "redirect", "reject", "voicemail",
+    "answer", "choice", "conference", "continue", "defer", "dial", "echo", "goto", "hangup", "menu", "play",
+    "queue", "redirect", "reject", "voicemail",
 )  # fmt: skip
 
 QUALITY_EVENTS: Final = (
