@@ -116,19 +116,22 @@ def _one_run(subject: Subject, talkers: Talkers, seconds: float) -> Run:
 
 
 def _loops(calls: int, seconds: float, repeat: int) -> dict[str, Any]:
-    """What benchmarks/relay.py says, in a process of its own: it starts a media plane and pins itself."""
-    script = Path(__file__).with_name("relay.py")
-    arguments = ["--calls", str(calls), "--seconds", str(seconds), "--repeat", str(repeat), "--json"]
+    arguments = ["--calls", str(calls), "--seconds", str(seconds), "--repeat", str(repeat)]
+    (found,) = told_by("benchmarks.relay", *arguments, patience=_PATIENCE_S + repeat * seconds * 4)
+    return dict(found)
+
+
+def told_by(module: str, *arguments: str, patience: float = 1800.0) -> Any:
+    """What one of these programs says as JSON, in a process of its own: it starts a plane and pins itself."""
     told = subprocess.run(
-        [sys.executable, str(script), *arguments],
-        cwd=script.parents[1],
+        [sys.executable, "-m", module, *arguments, "--json"],
+        cwd=Path(__file__).parents[1],
         capture_output=True,
         text=True,
-        timeout=_PATIENCE_S + repeat * seconds * 4,
+        timeout=patience,
         check=False,
     )
     try:
-        (found,) = json.loads(told.stdout)
+        return json.loads(told.stdout)
     except ValueError:
-        raise OperatorError(f"{script} printed no figures\n{told.stderr.strip()}") from None
-    return dict(found)
+        raise OperatorError(f"{module} printed no figures\n{told.stderr.strip()}") from None

@@ -72,6 +72,7 @@ def loops() -> tuple[Callable[..., Any], Callable[..., Any]]:
         words: Any,
         sequence: Any,
         room: Any,
+        types: Any,
         sessions: Any,
         functions: Any,
     ) -> Any:
@@ -89,6 +90,7 @@ def loops() -> tuple[Callable[..., Any], Callable[..., Any]]:
                 count = sequence[leg]
                 sequence[leg] += 1
                 stamp = count * 160
+                packet[1] = types[leg]
                 packet[2], packet[3] = (count >> 8) & 0xFF, count & 0xFF
                 for octet in range(4):
                     packet[4 + octet] = (stamp >> (24 - 8 * octet)) & 0xFF
@@ -126,7 +128,8 @@ def loops() -> tuple[Callable[..., Any], Callable[..., Any]]:
 def phones(connection: Connection, calls: int, cache_root: str) -> None:
     """The other process: two sockets a call, told by and by whom to send to and for how long.
 
-    An SRTP suite in front of that makes what follows SRTP (see `srtp_security`), "" makes it plain again.
+    An SRTP suite in front of that makes what follows SRTP (see `srtp_security`), "" makes it plain again. A
+    tuple gives each socket its payload type; what is said is noise.
     """
     pin(1)
     cache.prepare(Path(cache_root))
@@ -137,8 +140,9 @@ def phones(connection: Connection, calls: int, cache_root: str) -> None:
         phone.bind(("127.0.0.1", 0))
         epoll.register(phone.fileno(), select.EPOLLIN)
     descriptors = np.array([phone.fileno() for phone in sockets], np.int32)
-    packet = np.full(OCTETS + 16, 0xD5, np.uint8)
-    packet[0], packet[1] = 0x80, 0
+    packet = np.random.default_rng(1).integers(0, 256, OCTETS + 16, np.uint8)
+    packet[0] = 0x80
+    types = np.zeros(2 * calls, np.uint8)
     secure = SrtpSessions()
     sessions = np.zeros(2 * calls, np.int64)
     functions = np.array(function_addresses(), np.int64)
@@ -159,13 +163,23 @@ def phones(connection: Connection, calls: int, cache_root: str) -> None:
                 changed = secure.change(number, srtp_security(suite)) if suite else None
                 sessions[number] = 0 if changed is None else changed[1]
             continue
+        if isinstance(told, tuple):
+            types[:] = told
+            continue
         ports = told
         run += 1
         for phone, port in zip(sockets, ports, strict=True):
             phone.connect(("127.0.0.1", port))
         connection.send(
             generate(
-                epoll.fileno(), descriptors, int(connection.recv() * 1e6), run, *scratch, sessions, functions
+                epoll.fileno(),
+                descriptors,
+                int(connection.recv() * 1e6),
+                run,
+                *scratch,
+                types,
+                sessions,
+                functions,
             )
         )
 
@@ -190,6 +204,7 @@ def measure(
     used = thread_seconds(thread) - before
     return {
         "us": used / max(1, received) * 1e6,
+        "us_in": used / max(1, sent) * 1e6,
         "sent": sent,
         "lost": sent - received,
         "generator_late_ms": late / 1000,

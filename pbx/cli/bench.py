@@ -28,6 +28,7 @@ _RAMP_S = 10.0
 _TALK_S = 10.0
 _SOAK_RATE, _SOAK_S, _SOAK_PATIENCE_S = 300, 60.0, 40.0
 _SMOKE_PATIENCE_S = 2.5
+_DELAY_CALLS, _SMOKE_CALLS = 100, 10
 
 
 @click.command()
@@ -88,6 +89,7 @@ def bench(
         with running(_SMOKE_PAIRS, short_timers=True) as subject:
             result["signalling"] = _signalling(say, subject, [50], 1.0, 0.0, 1)
             result["packets"] = _packets(say, subject, [10], 0.5, 1, beside=False)
+            result["media"] = _media(say, 0.5, 1, smoke=True)
             result["leaks"] = _leaks(say, subject, 20, 1, _SMOKE_PATIENCE_S)
             result["soak"] = _soak(say, subject, 30, 1.0, 0.0, _SMOKE_PATIENCE_S)
         result["dialplan"] = _dialplan(say, brief=True)
@@ -111,6 +113,7 @@ def bench(
                 result["packets"] = _packets(
                     say, subject, chosen_calls, min(seconds, _TALK_S), repeat, beside=True
                 )
+            result["media"] = _media(say, min(seconds, _TALK_S), repeat, smoke=False)
     if as_json:
         print_json(result)
     if not smoke and not all(result[what]["passed"] for what in ("leaks", "soak") if what in result):
@@ -189,6 +192,24 @@ def _packets(
     found = packets.measure(subject, numbers, seconds=seconds, repeat=repeat, beside=beside, say=say.text)
     _refuse_faults(subject.faults())
     return [each.to_json() for each in found]
+
+
+def _media(say: _Table, seconds: float, repeat: int, *, smoke: bool) -> dict[str, Any]:
+    """What a media thread does with more than a relay, and how soon; in processes of their own."""
+    from benchmarks import delays, mixing, packets
+
+    length = ("--seconds", str(seconds))
+    say.head("CPU of the media thread for each packet that comes in, in µs", mixing.HEADER)
+    only = ("--only", mixing.SMOKE) if smoke else ()
+    scenes = packets.told_by("benchmarks.mixing", *length, "--repeat", str(repeat), *only)
+    for scene in scenes:
+        say.text(mixing.Found(**scene).line())
+    calls = _SMOKE_CALLS if smoke else _DELAY_CALLS
+    say.text(f"\nDelay that is added, {calls} calls")
+    found = packets.told_by("benchmarks.delays", *length, "--calls", str(calls))
+    for line in delays.lines(found):
+        say.text(line)
+    return {"scenes": scenes, "delays": found}
 
 
 def _leaks(say: _Table, subject: "Subject", calls: int, rounds: int, patience: float) -> dict[str, Any]:

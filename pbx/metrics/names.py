@@ -14,7 +14,7 @@ GAUGES: Final = {
     "pbx_dialogs_active": "SIP dialogs, early and confirmed.",
     "pbx_media_ports_in_use": "RTP port pairs that belong to a leg.",
     "pbx_media_ports_limit": "RTP port pairs there are.",
-    "pbx_media_lateness_seconds": "How late the media thread last was.",
+    "pbx_media_mixed_bridges": "Bridges that are mixed and not relayed.",
     "pbx_registrations_active": "Registered contacts.",
     "pbx_tasks_active": "Tasks and threads of work under way.",
     "pbx_connections_active": "Open stream connections for SIP.",
@@ -30,6 +30,12 @@ GAUGES: Final = {
 # Read from their owner at each scrape, a value for each handler.
 HANDLER_GAUGES: Final = {
     "pbx_plugin_breaker_state": "A plugin's circuit breaker: 0 closed, 1 being tried, 2 open.",
+}
+
+# Kept by their owner in buckets, and read at each scrape.
+DISTRIBUTIONS: Final = {
+    "pbx_media_lateness_seconds": "How late the ticks of the media threads ran.",
+    "pbx_media_jitter_buffer_seconds": "How long packets of mixed legs wait for their turn.",
 }
 
 # Read from their owner at each scrape, a value for each queue.
@@ -63,6 +69,7 @@ OBSERVED_COUNTS: Final = {
     "pbx_shadow_decisions": "Decisions of a shadowing dialplan, by how they compare with the live one.",
     "pbx_recordings": "Recordings of calls, by how they ended; refused: there was no sink left.",
     "pbx_recording_samples": "Samples of each side in recordings, written or lost to a slow disk.",
+    "pbx_media_faults": "Ticks that were skipped, events and packets that were lost in the media threads.",
     "pbx_media_dropped_packets": "RTP packets that were not passed on, by reason.",
     "pbx_srtp_packets_dropped": "SRTP and SRTCP packets of another key, changed or repeated.",
     "pbx_jitter_buffer_packets": "Packets of mixed legs, by what the jitter buffer did with them.",

@@ -90,11 +90,11 @@ def reactor() -> Any:
 
 
 WAYS = {
-    "a thread that sleeps": ("def", "time.sleep(3)", "thread"),
+    "a thread that sleeps": ("def", "time.sleep(10)", "thread"),
     "a thread that is busy": ("def", "while True: pass", "thread"),
-    "a loop that sleeps": ("async def", "time.sleep(3)", "thread"),
+    "a loop that sleeps": ("async def", "time.sleep(10)", "thread"),
     "a loop that is busy": ("async def", "while True: pass", "thread"),
-    "a loop that waits": ("async def", "await asyncio.sleep(3)", "thread"),
+    "a loop that waits": ("async def", "await asyncio.sleep(10)", "thread"),
     "a process that is busy": ("def", "while True: pass", "process"),
 }
 

@@ -1,0 +1,170 @@
+"""How much later a packet leaves than it came: relayed, idle and beside busy Python, and mixed.
+
+    python -m benchmarks.delays [--calls 100] [--seconds 5] [--json]
+
+The relay's packets carry the time at which they were sent. While the second row is measured a Python thread
+of the same process, on the same core, computes without a pause, as signalling would at its worst: it holds
+the GIL all the time. For the mixed path a phone is silent, and loud for a frame now and then; what counts is
+when that is heard.
+"""
+
+import argparse
+import json
+import select
+import socket
+import statistics
+import struct
+import sys
+import threading
+import time
+from dataclasses import asdict
+from typing import Any, Final
+
+from benchmarks import machine, relay
+from benchmarks.talkers import Talk, Talkers
+from pbx.errors import OperatorError
+from pbx.media import cache
+from pbx.media.plane import MediaPlane
+from pbx.media.values import LegAudio, LegId
+
+GOAL_P99_MS: Final = 1.0
+_FRAME_S: Final = 0.02
+_SILENCE: Final = b"\xff" * 160
+_LOUD: Final = b"\x80\x00" * 80
+_EVERY: Final = 10
+_WARM_S: Final = 1.5
+_MIXED_S: Final = 1.0
+
+
+def _configured(plane: MediaPlane, port: int) -> tuple[LegId, int]:
+    leg, ours = plane.open()
+    plane.configure(
+        leg,
+        remote=("127.0.0.1", port),
+        receive=True,
+        send=True,
+        payload_map={0: 0},
+        clock_rates={0: 8000},
+        audio=LegAudio({0: "PCMU"}, "PCMU", 0, None, 20),
+    )
+    return leg, ours
+
+
+def _compute(stop: threading.Event) -> None:
+    total = 0
+    while not stop.is_set():
+        for number in range(1000):
+            total += number * number
+
+
+def relayed(calls: int, seconds: float, *, busy: bool) -> Talk:
+    """The delay of relayed packets, from the sender's `send` to the receiver's `recv`."""
+    _, load_core = machine.cores()
+    plane = MediaPlane(ports=range(20000, 32000), pool=2 * calls)
+    with Talkers(calls, load_core, cache.default_directory()) as talkers:
+        plane.start()
+        try:
+            legs = [_configured(plane, port) for port in talkers.ports]
+            for (a, _), (b, _) in zip(legs[::2], legs[1::2], strict=True):
+                plane.bridge(a, b)
+            talkers.connect([port for _, port in legs])
+            talkers.talk(_WARM_S)
+            stop = threading.Event()
+            worker = threading.Thread(target=_compute, args=(stop,))
+            if busy:
+                worker.start()
+            try:
+                return talkers.talk(seconds)
+            finally:
+                stop.set()
+                if busy:
+                    worker.join()
+        finally:
+            plane.stop()
+
+
+def mixed(seconds: float) -> dict[str, Any]:
+    """How long a loud frame takes through buffer, tick and mix, beside what the buffer says it holds."""
+    phones = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(3)]
+    plane = MediaPlane(ports=range(20000, 32000), pool=4)
+    plane.start()
+    try:
+        for phone in phones:
+            phone.bind(("127.0.0.1", 0))
+        legs = [_configured(plane, phone.getsockname()[1]) for phone in phones]
+        room = plane.open_bridge()
+        for leg, _ in legs:
+            plane.join(room, leg)
+        delays, due, sent_at, pause = [], time.perf_counter(), 0.0, threading.Event()
+        for number in range(round(seconds / _FRAME_S)):
+            loud = number % _EVERY == 0 and number > 0
+            head = struct.pack("!BBHII", 0x80, 0, number, number * 160, 7)
+            if loud:
+                sent_at = time.perf_counter()
+            phones[0].sendto(head + (_LOUD if loud else _SILENCE), ("127.0.0.1", legs[0][1]))
+            due += _FRAME_S
+            while (left := due - time.perf_counter()) > 0:
+                if not select.select([phones[1]], [], [], left)[0]:
+                    continue
+                came = time.perf_counter()
+                if phones[1].recv(2048)[12:] == _LOUD and sent_at:
+                    delays.append(1000 * (came - sent_at))
+                    sent_at = 0.0
+        pause.wait(_FRAME_S)
+        buffered = plane.statistics(legs[0][0]).mix.delay_ms
+        if not delays:
+            raise OperatorError("nothing of what was said was heard", "see what else this machine does")
+        return {
+            "frames": len(delays),
+            "half_ms": round(statistics.median(delays), 2),
+            "worst_ms": round(max(delays), 2),
+            "buffer_ms": buffered,
+        }
+    finally:
+        plane.stop()
+        for phone in phones:
+            phone.close()
+
+
+def measure(calls: int, seconds: float) -> dict[str, Any]:
+    """All three."""
+    machine.raise_descriptors()
+    relay.pin(0)
+    cache.prepare()
+    return {
+        "calls": calls,
+        "relay": asdict(relayed(calls, seconds, busy=False)),
+        "relay_beside_busy_python": asdict(relayed(calls, seconds, busy=True)),
+        "mixed": mixed(max(seconds, _MIXED_S)),
+    }
+
+
+def lines(found: dict[str, Any]) -> list[str]:
+    """The figures as they are printed."""
+    rows = [
+        f"relay, {what:<18} p50 {talk['half_ms']:6.1f} ms  p99 {talk['most_ms']:6.1f} ms"
+        f"  worst {talk['worst_ms']:6.1f} ms  lost {talk['sent'] - talk['received']} of {talk['sent']}"
+        f"  (sent at most {talk['generator_late_ms']:.1f} ms late)"
+        for what, talk in (("idle", found["relay"]), ("busy Python", found["relay_beside_busy_python"]))
+    ]
+    mix = found["mixed"]
+    return [
+        *rows,
+        "mixed, {frames} frames: p50 {half_ms} ms, worst {worst_ms}; buffer {buffer_ms}".format(**mix),
+    ]
+
+
+def main() -> int:
+    """Measure and print."""
+    options = argparse.ArgumentParser(description="added delay of relayed and mixed packets")
+    options.add_argument("--calls", type=int, default=100)
+    options.add_argument("--seconds", type=float, default=5.0)
+    options.add_argument("--json", action="store_true")
+    chosen = options.parse_args()
+    found = measure(chosen.calls, chosen.seconds)
+    print(json.dumps(found) if chosen.json else "\n".join(lines(found)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
