@@ -6,7 +6,7 @@ from urllib.parse import quote, urlencode
 
 import click
 
-from pbx.cli.control import ask, exchange, table
+from pbx.cli.control import ask, exchange, plain, table
 from pbx.cli.output import print_json
 from pbx.cli.simulate import simulate
 from pbx.errors import OperatorError
@@ -109,12 +109,15 @@ def _seconds(value: float | None) -> str:
     return "" if value is None else f"{value:.0f} s"
 
 
-def _do(config: Path, path: str, **query: str) -> None:
+def _do(config: Path, path: str, done: str = "", **query: str) -> None:
+    """Have the service change something, and say what became of it: its answer, or `done`."""
     status, value = exchange(config, "POST", f"{path}?{urlencode(query)}" if query else path)
     if status >= 300:
         raise OperatorError(value.get("error") or f"the service answered {status}", value.get("hint") or "")
     if isinstance(value, dict) and "state" in value:
         click.echo(f"agent {value['agent']} is {value['state']}")
+    else:
+        click.echo(plain(done))
 
 
 def _agent_verb(change: str, what: str) -> None:
@@ -140,16 +143,16 @@ def pause(agent: str, why: str, config: Path) -> None:
     _do(config, f"/api/agents/{quote(agent)}/pause", why=why)
 
 
-def _queue_verb(state: str, what: str) -> None:
+def _queue_verb(state: str, what: str, became: str) -> None:
     @queues.command(state, help=what)
     @click.argument("queue")
     @_config
     def verb(queue: str, config: Path) -> None:
-        _do(config, f"/api/queues/{quote(queue, safe='')}/{state}")
+        _do(config, f"/api/queues/{quote(queue, safe='')}/{state}", f"queue {queue} is {became}")
 
 
-_queue_verb("open", "Open a queue again.")
-_queue_verb("close", "Close a queue: what that means for callers, its settings say.")
+_queue_verb("open", "Open a queue again.", "open")
+_queue_verb("close", "Close a queue: what that means for callers, its settings say.", "closed")
 
 
 @queues.command()
@@ -158,7 +161,9 @@ _queue_verb("close", "Close a queue: what that means for callers, its settings s
 @_config
 def assign(call: str, agent: str, config: Path) -> None:
     """Offer a waiting caller to an agent, of whatever queue."""
-    _do(config, f"/api/assign/{quote(call, safe='')}", agent=agent)
+    _do(
+        config, f"/api/assign/{quote(call, safe='')}", f"call {call} is offered to agent {agent}", agent=agent
+    )
 
 
 def _part(part: str, what: str) -> None:
@@ -167,7 +172,7 @@ def _part(part: str, what: str) -> None:
     @click.option("--as", "user", required=True, metavar="USER", help="The user whose phone is called.")
     @_config
     def verb(agent: str, user: str, config: Path) -> None:
-        _do(config, f"/api/supervise/{part}", agent=agent, user=user)
+        _do(config, f"/api/supervise/{part}", f"user {user} is called", agent=agent, user=user)
 
 
 _part("listen", "Hear both sides of an agent's conversation.")
@@ -182,4 +187,5 @@ _part("take-over", "Have the caller in the agent's place.")
 @_config
 def record(agent: str, stop: bool, config: Path) -> None:
     """Record an agent's conversation from now on."""
-    _do(config, "/api/record", agent=agent, on="false" if stop else "true")
+    done = f"the conversation of agent {agent} is recorded{' no more' if stop else ''}"
+    _do(config, "/api/record", done, agent=agent, on="false" if stop else "true")

@@ -87,6 +87,14 @@ def test_junit(here: Path) -> None:
     assert (broken.get("tests"), broken.get("errors")) == ("1", "1")
 
 
+def test_a_junit_report_that_cannot_be_written() -> None:
+    result = run("test", "good.yaml", "--junit", "nowhere/report.xml")
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "pbx: nowhere/report.xml cannot be written (no such file or directory): name another --junit\n"
+    )
+
+
 def test_check_runs_the_tests() -> None:
     result = run("check", "wrong.yaml")
     assert result.exit_code == 1
