@@ -79,7 +79,7 @@ def _show(value: Any, *, intervals: bool) -> None:
     agents = [
         [
             each["agent"],
-            each["state"] + (f" ({each['paused']})" if each["paused"] else ""),
+            _state(each),
             str(each["answered"]),
             ", ".join(each["queues"]),
             ", ".join(each["calls"]),
@@ -105,6 +105,13 @@ def _counted(tally: Any) -> list[str]:
     ]
 
 
+def _state(agent: Any) -> str:
+    """What an agent does, with the reason of a break; who is logged in and still offline has no phone on."""
+    if agent["state"] == "offline" and agent["logged_in"]:
+        return "offline (no phone is registered)"
+    return f"{agent['state']} ({agent['paused']})" if agent["paused"] else str(agent["state"])
+
+
 def _seconds(value: float | None) -> str:
     return "" if value is None else f"{value:.0f} s"
 
@@ -115,7 +122,7 @@ def _do(config: Path, path: str, done: str = "", **query: str) -> None:
     if status >= 300:
         raise OperatorError(value.get("error") or f"the service answered {status}", value.get("hint") or "")
     if isinstance(value, dict) and "state" in value:
-        click.echo(f"agent {value['agent']} is {value['state']}")
+        click.echo(plain(f"agent {value['agent']} is {_state(value)}"))
     else:
         click.echo(plain(done))
 

@@ -244,3 +244,23 @@ def test_what_was_done_to_a_queue_is_said(here: Path, arguments: tuple[str, ...]
 def test_one_leg_is_not_legs(here: Path) -> None:
     with serving(here / "pbx.sock", json.dumps({**STATUS, "legs": 1}).encode()):
         assert "  calls          1 (1 leg)\n" in run("status").stdout
+
+
+@pytest.mark.parametrize(
+    ("agent", "said"),
+    [
+        ({"state": "available", "logged_in": True, "paused": ""}, "available"),
+        ({"state": "paused", "logged_in": True, "paused": "lunch"}, "paused (lunch)"),
+        ({"state": "offline", "logged_in": False, "paused": ""}, "offline"),
+        ({"state": "offline", "logged_in": True, "paused": ""}, "offline (no phone is registered)"),
+    ],
+)
+def test_an_agent_without_a_phone_is_told_from_one_who_has_gone(
+    here: Path, agent: dict[str, Any], said: str
+) -> None:
+    value = {"agent": "1001", "queues": [], "calls": [], "answered": 0, **agent}
+    with serving(here / "pbx.sock", json.dumps(value).encode()):
+        assert run("queues", "log-in", "1001").stdout == f"agent 1001 is {said}\n"
+    (here / "pbx.sock").unlink()
+    with serving(here / "pbx.sock", json.dumps({"queues": [], "agents": [value]}).encode()):
+        assert said in run("queues").stdout

@@ -102,10 +102,16 @@ def test_check_runs_the_tests() -> None:
     assert "ok (dialplan: 1 chain, 1 handler, 2 rules, 1 test)" in run("check", "good.yaml").stdout
 
 
+def test_the_demo_has_nothing_for_lint() -> None:
+    result = run("lint", "--strict", DEMO)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "note:" not in result.stdout
+
+
 def test_the_demo() -> None:
     result = run("test", DEMO)
     assert result.exit_code == 0
-    assert "14 of 14 tests passed, 20 of 20 handlers and rules reached" in result.stdout
+    assert "15 of 15 tests passed, 21 of 21 handlers and rules reached" in result.stdout
 
 
 def test_without_files_the_configuration_names_the_dialplan(here: Path) -> None:
