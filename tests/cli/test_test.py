@@ -111,7 +111,7 @@ def test_the_demo_has_nothing_for_lint() -> None:
 def test_the_demo() -> None:
     result = run("test", DEMO)
     assert result.exit_code == 0
-    assert "15 of 15 tests passed, 21 of 21 handlers and rules reached" in result.stdout
+    assert "16 of 16 tests passed, 21 of 21 handlers and rules reached" in result.stdout
 
 
 def test_without_files_the_configuration_names_the_dialplan(here: Path) -> None:
