@@ -28,19 +28,25 @@ __all__ = [
     "Queue",
     "Redirect",
     "Reject",
+    "Standing",
+    "Strategy",
     "TrunkTarget",
     "UriTarget",
     "UserTarget",
     "Voicemail",
+    "Wanted",
 ]
 
 _HOMES = {
     "Call": "call",
     "Caller": "call",
     "Handler": "handler",
+    "Standing": "strategy",
+    "Strategy": "strategy",
     "TrunkTarget": "targets",
     "UriTarget": "targets",
     "UserTarget": "targets",
+    "Wanted": "strategy",
 }
 
 

@@ -27,6 +27,11 @@ from pbx.dialplan.decisions import (
 from pbx.dialplan.handler import (
     Handler,
 )
+from pbx.dialplan.strategy import (
+    Standing,
+    Strategy,
+    Wanted,
+)
 from pbx.dialplan.targets import (
     TrunkTarget,
     UriTarget,
@@ -54,8 +59,11 @@ __all__ = [
     "Queue",
     "Redirect",
     "Reject",
+    "Standing",
+    "Strategy",
     "TrunkTarget",
     "UriTarget",
     "UserTarget",
     "Voicemail",
+    "Wanted",
 ]

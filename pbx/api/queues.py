@@ -27,6 +27,7 @@ class TallyReport(BaseModel):
     handled: int
     offers: int
     failed_offers: int
+    strategy_failures: int
     mean_wait_s: float | None
     longest_wait_s: float
     mean_handle_s: float | None

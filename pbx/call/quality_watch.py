@@ -4,6 +4,7 @@
 receiver reports, RFC 3611 where it is sent). The two are kept apart, and what was not measured is None.
 """
 
+import math
 from dataclasses import replace
 from typing import Final, Literal
 
@@ -33,6 +34,10 @@ PACKET_MS: Final = 20.0
 
 # A receiver report that leaves nothing over.
 _ALL_LOST: Final = 0.99
+
+# The mean square of a square wave at full scale, which is 0 dBov, and what stands for silence: -127 dBov.
+_FULL_POWER: Final = 32768.0**2
+_LEAST_POWER: Final = _FULL_POWER * 10**-12.7
 
 
 class _Trend:
@@ -120,6 +125,7 @@ class QualityWatch:
         "_timed_out",
         "_trends",
         "encoding",
+        "heard_dbov",
         "last",
     )
 
@@ -128,6 +134,8 @@ class QualityWatch:
         self._limits = limits or QualityLimits()
         self._at = now
         self.last = LegStatistics()
+        # How loud the peer was in the last interval; None: not measured.
+        self.heard_dbov: float | None = None
         self._trends: dict[Direction, _Trend] = {"in": _Trend(), "out": _Trend()}
         self._one_way_in = _Spell()
         self._one_way_out = _Spell()
@@ -180,6 +188,7 @@ class QualityWatch:
                 events += self._trends[sample.direction].take(sample, self._limits)
         events += self._flow(before, statistics, since, now, both=receiving and sending)
         events += self._presence(before, statistics, since, now, both=receiving and sending)
+        self.heard_dbov = None if levels is None else levels.heard_dbov
         events += self._loudness(before, statistics, levels, since, now)
         return events
 
@@ -261,6 +270,17 @@ class QualityWatch:
         if share is not None and share > limits.clipped_share:
             events.append(Clipping(now, share))
         return events
+
+
+def levels_between(before: LegStatistics, after: LegStatistics, said_dbov: float | None) -> Levels:
+    """How loud a leg was between two readings; `said_dbov` is what it was sent, if known."""
+    old, new = before.loudness, after.loudness
+    packets, samples = new.packets - old.packets, new.samples - old.samples
+    if packets <= 0 or samples <= 0:
+        return Levels(None, said_dbov, None)
+    power = max((new.power - old.power) / packets, _LEAST_POWER)
+    heard_dbov = 10 * math.log10(power / _FULL_POWER)
+    return Levels(heard_dbov, said_dbov, (new.clipped - old.clipped) / samples)
 
 
 def never_heard(statistics: LegStatistics) -> int:

@@ -1,6 +1,7 @@
 """`pbx queues simulate`: a day of a queue on a virtual clock, as it is and with other settings."""
 
 import csv
+from collections.abc import Mapping
 from dataclasses import replace
 from math import inf
 from pathlib import Path
@@ -14,7 +15,7 @@ from pbx.cli.output import print_json
 from pbx.errors import OperatorError
 
 if TYPE_CHECKING:
-    from pbx.queues import QueueSettings
+    from pbx.queues import QueueSettings, Strategy
     from pbx.queues.simulation import SimulatedCaller, Simulation
 
 
@@ -69,7 +70,7 @@ def simulate(
     from pbx.queues.simulation import modelled
     from pbx.queues.simulation import simulate as run
 
-    settings = _settings(queue, config, dialplan)
+    settings, strategies = _settings(queue, config, dialplan)
     random = Random(seed)  # noqa: S311 -- a model
     callers = (
         _history(history)
@@ -87,9 +88,18 @@ def simulate(
     if more or strategy:
         words = [f"{more:+} agents"] if more else []
         words += [strategy] if strategy else []
-        trials[", ".join(words)] = _changed(settings, more, strategy)
+        trials[", ".join(words)] = _changed(settings, more, strategy, strategies)
     results = {
-        name: (trial, run(trial, callers, Random(seed).randrange, answer_s=answer))  # noqa: S311 -- a model
+        name: (
+            trial,
+            run(
+                trial,
+                callers,
+                Random(seed).randrange,  # noqa: S311 -- a model
+                answer_s=answer,
+                strategies=strategies,
+            ),
+        )
         for name, trial in trials.items()
     }
     if as_json:
@@ -141,11 +151,14 @@ def _figures(settings: "QueueSettings", result: "Simulation") -> dict[str, Any]:
     }
 
 
-def _changed(settings: "QueueSettings", more: int, strategy: str | None) -> "QueueSettings":
+def _changed(
+    settings: "QueueSettings", more: int, strategy: str | None, strategies: "Mapping[str, Strategy]"
+) -> "QueueSettings":
     from pbx.queues import STRATEGIES, Member
 
-    if strategy is not None and strategy not in STRATEGIES:
-        raise OperatorError(f"there is no strategy {strategy}", f"known are {', '.join(STRATEGIES)}")
+    if strategy is not None and strategy not in {*STRATEGIES, *strategies}:
+        known = ", ".join((*STRATEGIES, *strategies))
+        raise OperatorError(f"there is no strategy {strategy}", f"known are {known}")
     members = settings.members
     if more < 0:
         if -more >= len(members):
@@ -155,7 +168,10 @@ def _changed(settings: "QueueSettings", more: int, strategy: str | None) -> "Que
     return replace(settings, members=members + extra, strategy=strategy or settings.strategy)
 
 
-def _settings(queue: str, config: Path | None, dialplan: Path | None) -> "QueueSettings":
+def _settings(
+    queue: str, config: Path | None, dialplan: Path | None
+) -> "tuple[QueueSettings, Mapping[str, Strategy]]":
+    """The queue's settings, and the strategies that plugins bring."""
     from pbx.cli.explain import settings_of
     from pbx.dialplan.compiler import load_dialplan
     from pbx.dialplan.queue_settings import queue_settings
@@ -167,7 +183,8 @@ def _settings(queue: str, config: Path | None, dialplan: Path | None) -> "QueueS
     if plan is None:
         known = ", ".join(generation.queues)
         raise OperatorError(f"there is no queue {queue}", f"{path} has {known}" if known else "")
-    return queue_settings(plan)
+    plugins = generation.known.plugins
+    return queue_settings(plan), {} if plugins is None else plugins.strategies
 
 
 def _history(file: Path) -> "list[SimulatedCaller]":

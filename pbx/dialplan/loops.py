@@ -1,4 +1,4 @@
-"""Finding gotos that lead in circles, each with a call that would go round."""
+"""Finding gotos, and queues that overflow, that lead in circles, each with a call that would go round."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -7,6 +7,7 @@ from itertools import product
 from pbx.dialplan.calendars import moments
 from pbx.dialplan.call import Call, Caller
 from pbx.dialplan.generation import Generation, Verdict, decide_now
+from pbx.dialplan.overflow_circles import queue_circle, queue_problem
 from pbx.dialplan.patterns import sample
 from pbx.dialplan.scope import Build, Edge
 from pbx.errors import MisuseError, Problem
@@ -37,9 +38,9 @@ def find_loops(generation: Generation, build: Build) -> list[Problem]:
             continue
         numbers = sorted(_numbers(build, circle))[:_MAX_NUMBERS]
         for chain in sorted(circle):
-            verdict = _goes_round(generation, chain, numbers, times, left)
-            if verdict is not None:
-                problems.append(_problem(build, verdict))
+            problem = _round(generation, build, chain, numbers, times, left)
+            if problem is not None:
+                problems.append(problem)
                 reported |= circle
                 break
     return problems
@@ -114,10 +115,20 @@ def _numbers(build: Build, circle: set[str]) -> set[str]:
     return numbers
 
 
-def _goes_round(
-    generation: Generation, chain: str, numbers: list[str], times: list[datetime], left: list[int]
-) -> Verdict | None:
-    """The verdict on a call that goes round from `chain`, if there is one."""
+def _round(
+    generation: Generation,
+    build: Build,
+    chain: str,
+    numbers: list[str],
+    times: list[datetime],
+    left: list[int],
+) -> Problem | None:
+    """What is wrong when some call goes round from `chain`."""
+
+    def spend(asked: int) -> bool:
+        left[0] -= asked
+        return left[0] >= 0
+
     callers = ("1000", *numbers) if len(numbers) <= _MAX_CALLERS else ("1000",)
     for called, number, at in product(numbers, callers, times):
         try:
@@ -126,10 +137,12 @@ def _goes_round(
             left[0] -= 1
             continue
         if verdict.went_round:
-            return verdict
-        left[0] -= len(verdict.path) + 1
-        if left[0] < 0:
+            return _problem(build, verdict)
+        if not spend(len(verdict.path) + 1):
             break
+        circle = queue_circle(generation, verdict, spend) if build.queues else None
+        if circle is not None:
+            return queue_problem(build, circle)
     return None
 
 

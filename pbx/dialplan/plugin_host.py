@@ -16,6 +16,7 @@ from pbx.dialplan.plugin_answers import Cause
 
 if TYPE_CHECKING:
     from pbx.dialplan.plugin_step import PluginStep
+    from pbx.dialplan.plugin_strategies import AskedStrategy
 
 Bridge = Callable[["Future[Any]", float], Awaitable[Any]]
 """Gives the result of a future that another thread completes; raises TimeoutError after so many seconds."""
@@ -67,6 +68,7 @@ class Host:
     clock: Callable[[], float] = perf_counter
     observer: Observer | None = None
     steps: "set[PluginStep]" = field(default_factory=set)
+    choices: "list[AskedStrategy]" = field(default_factory=list)
 
     @property
     def bridge(self) -> Bridge:
@@ -77,10 +79,12 @@ class Host:
         """Stop every plugin, in a program without a reactor."""
         for step in list(self.steps):
             run_blocking(step.stop())
+        for choice in self.choices:
+            choice.close()
 
     def breakers(self) -> Mapping[str, int]:
         """By plugin, the worst state of its steps' breakers: 0 closed, 1 being tried, 2 open."""
-        states: dict[str, int] = {}
+        states = {choice.name: _STATES[choice.breaker.state] for choice in self.choices}
         for step in self.steps:
             state = _STATES[step.breaker.state]
             states[step.name] = max(state, states.get(step.name, 0))

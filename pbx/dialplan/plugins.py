@@ -1,7 +1,7 @@
 """Finding plugins: files in the configured directories, and entry points of installed packages.
 
-A plugin is a class that extends `pbx.Handler` and has a `name`. Whatever is wrong with one is a problem with
-file, line and what to do; nothing it raises goes further.
+A plugin is a class that extends `pbx.Handler`, or `pbx.Strategy` for queues, and has a `name`. Whatever is
+wrong with one is a problem with file, line and what to do; nothing it raises goes further.
 """
 
 import importlib.util
@@ -25,8 +25,11 @@ from pbx.dialplan.plugin_answers import describe
 from pbx.dialplan.plugin_host import Host
 from pbx.dialplan.plugin_process import Recipe
 from pbx.dialplan.plugin_step import PluginStep, StepOptions, pickled
+from pbx.dialplan.plugin_strategies import asked, fault_of_strategy
+from pbx.dialplan.strategy import Strategy
 from pbx.documents import shown
 from pbx.errors import DocumentError, Place, Problem
+from pbx.queues import Strategy as QueueStrategy
 
 GROUP = "pbx.plugins"
 """The entry points of installed packages that are plugins."""
@@ -36,6 +39,7 @@ INTERFACES = range(1, 2)
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 _MODULE = "pbx_plugin_"
+_EXPECTED = "a class that extends pbx.Handler or pbx.Strategy"
 
 
 class Refused(Exception):
@@ -102,18 +106,41 @@ class Plugin:
         return Recipe(remake, self.source, arguments)
 
 
+@dataclass(frozen=True, slots=True)
+class StrategyPlugin:
+    """A strategy for queues that was found: its class, and where that stands."""
+
+    kind: type[Strategy]
+    place: Place
+
+    @property
+    def name(self) -> str:
+        """The name that queues know it by."""
+        return self.kind.name
+
+
 class Plugins:
     """The plugins of one service, and what they share."""
 
-    def __init__(self, found: Iterable[Plugin] = ()) -> None:
+    def __init__(self, found: Iterable[Plugin] = (), strategies: Iterable[StrategyPlugin] = ()) -> None:
         self.host = Host()
         self.found = {plugin.name: plugin for plugin in found}
+        self.strategies: dict[str, QueueStrategy] = {}
+        """The strategies that queues may name beside the built-in ones."""
+        for each in strategies:
+            choice, self.strategies[each.name] = asked(each.kind, self.host)
+            self.host.choices.append(choice)
         steps = {name: plugin.step(self.host) for name, plugin in self.found.items()}
         self.handlers: Mapping[str, type[Handler]] = dict(sorted({**registry(), **steps}.items()))
         """Every handler by its name in a dialplan, the built-in ones among them."""
 
     def __len__(self) -> int:
-        return len(self.found)
+        return len(self.found) + len(self.strategies)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of all of them; no two share one."""
+        return (*self.found, *self.strategies)
 
 
 def load_plugins(directories: Sequence[Path] = (), *, installed: bool = True) -> Plugins:
@@ -122,7 +149,7 @@ def load_plugins(directories: Sequence[Path] = (), *, installed: bool = True) ->
     Raises DocumentError with everything that is wrong with them.
     """
     problems: list[Problem] = []
-    found: dict[str, Plugin] = {}
+    found: dict[str, Plugin | StrategyPlugin] = {}
     for source in _sources(directories, installed=installed):
         try:
             plugins = _plugins_in(source)
@@ -136,7 +163,10 @@ def load_plugins(directories: Sequence[Path] = (), *, installed: bool = True) ->
                 problems.append(Problem(plugin.place, message))
     if problems:
         raise DocumentError(tuple(problems))
-    return Plugins(found.values())
+    return Plugins(
+        [each for each in found.values() if isinstance(each, Plugin)],
+        [each for each in found.values() if isinstance(each, StrategyPlugin)],
+    )
 
 
 def plugin_of(kind: type[Handler]) -> Plugin:
@@ -145,6 +175,14 @@ def plugin_of(kind: type[Handler]) -> Plugin:
     if problems:
         raise DocumentError(problems)
     return Plugin(kind, Source(kind.__module__, entry=f"{kind.__module__}:{kind.__qualname__}"), _place(kind))
+
+
+def strategies_of(*kinds: type[Strategy]) -> Plugins:
+    """Classes as strategies. Raises DocumentError with what is wrong with them."""
+    problems = tuple(problem for kind in kinds for problem in _problems_of(kind))
+    if problems:
+        raise DocumentError(problems)
+    return Plugins((), [StrategyPlugin(kind, _place(kind)) for kind in kinds])
 
 
 def remake(source: Source, arguments: bytes) -> Handler:
@@ -192,7 +230,7 @@ def _module_name(stem: str, taken: set[str]) -> str:
     return name
 
 
-def _plugins_in(source: Source) -> list[Plugin]:
+def _plugins_in(source: Source) -> list[Plugin | StrategyPlugin]:
     where = source.path or f"entry point {source.module} = {source.entry}"
     try:
         loaded = source.load()
@@ -206,25 +244,30 @@ def _plugins_in(source: Source) -> list[Plugin]:
     if isinstance(loaded, ModuleType):
         kinds = [value for value in vars(loaded).values() if _is_plugin(value, loaded)]
         if not kinds:
-            message = "there is no plugin here: expected a class that extends pbx.Handler and has a name"
+            message = f"there is no plugin here: expected {_EXPECTED} and has a name"
             hint = "; a file that is none may start with _"
             raise Refused(Problem(Place(loaded.__file__ or where, 1, 1), message + hint))
-    elif isinstance(loaded, type) and issubclass(loaded, Handler):
+    elif isinstance(loaded, type) and issubclass(loaded, Handler | Strategy):
         kinds = [loaded]
     else:
-        message = f"found {shown(repr(loaded))}, expected a module or a class that extends pbx.Handler"
+        message = f"found {shown(repr(loaded))}, expected a module or {_EXPECTED}"
         raise Refused(Problem(Place(where, 1, 1), message))
     problems = [problem for kind in kinds for problem in _problems_of(kind)]
     if problems:
         raise Refused(*problems)
-    return [Plugin(kind, source, _place(kind)) for kind in kinds]
+    return [
+        StrategyPlugin(kind, _place(kind))
+        if issubclass(kind, Strategy)
+        else Plugin(kind, source, _place(kind))
+        for kind in kinds
+    ]
 
 
 def _is_plugin(value: object, module: ModuleType) -> bool:
-    """Whether a module's value is a handler that it defines; a class whose name starts with _ is a base."""
+    """Whether a module's value is a plugin that it defines; a class whose name starts with _ is a base."""
     return (
         isinstance(value, type)
-        and issubclass(value, Handler)
+        and issubclass(value, Handler | Strategy)
         and (value.__module__ == module.__name__ or value.__module__.startswith(f"{module.__name__}."))
         and not value.__name__.startswith("_")
     )
@@ -250,7 +293,7 @@ def _not_loaded(error: BaseException) -> str:
 # -- classes -------------------------------------------------------------------------------------------------
 
 
-def _place(kind: type[Handler]) -> Place:
+def _place(kind: type[Handler] | type[Strategy]) -> Place:
     try:
         file = inspect.getsourcefile(kind) or kind.__module__
         return Place(file, inspect.getsourcelines(kind)[1], 1)
@@ -258,14 +301,14 @@ def _place(kind: type[Handler]) -> Place:
         return Place(kind.__module__, 1, 1)
 
 
-def _problems_of(kind: type[Handler]) -> Iterator[Problem]:
+def _problems_of(kind: type[Handler] | type[Strategy]) -> Iterator[Problem]:
     """What keeps `kind` from being a plugin; the first reason only."""
     message = _fault_of(kind)
     if message:
         yield Problem(_place(kind), message)
 
 
-def _fault_of(kind: type[Handler]) -> str:
+def _fault_of(kind: type[Handler] | type[Strategy]) -> str:
     title = kind.__name__
     name: object = kind.name
     if not name:
@@ -282,6 +325,8 @@ def _fault_of(kind: type[Handler]) -> str:
             f"{title} is written for version {version} of the plugin interface, this pbx has {served}; "
             f"install {what}"
         )
+    if issubclass(kind, Strategy):
+        return fault_of_strategy(kind)
     return _fault_of_decide(kind) or _fault_of_options(kind)
 
 

@@ -4,7 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from pbx.dialplan.queue_settings import agent_name, agent_settings, queue_settings, target_of
+from pbx.dialplan.queue_settings import (
+    agent_name,
+    agent_settings,
+    plugin_strategies,
+    queue_settings,
+    target_of,
+)
 from pbx.dialplan.queues import QueuePlan
 from pbx.queues import Offer, Output, Overflow, QueueOutcome, Queues, Served
 
@@ -61,7 +67,8 @@ class _Rehearsal:
         self._name = plan.name
         self._moods = {agent_name(target): mood for target, mood in agents.items()}
         settings = queue_settings(plan)
-        self._queues = Queues([settings], lambda _: 0, agents=agent_settings([plan]))
+        strategies = plugin_strategies([plan])
+        self._queues = Queues([settings], lambda _: 0, agents=agent_settings([plan]), strategies=strategies)
         self._now = 0.0
         self._offered: list[tuple[str, float]] = []
         self._answered = ""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from pbx.dialplan.queues import AgentShape, QueuePlan
-from pbx.queues import AgentSettings, Member, QueueSettings
+from pbx.queues import AgentSettings, Member, QueueSettings, Strategy
 
 _USER = "user/"
 _OUTSIDE = ("trunk/", "sip:", "sips:")
@@ -57,6 +57,11 @@ def queue_settings(plan: QueuePlan) -> QueueSettings:
         direct=shape.direct,
         service_level_s=shape.service_level,
     )
+
+
+def plugin_strategies(plans: Iterable[QueuePlan]) -> Mapping[str, Strategy]:
+    """The strategies of plugins that the queues name."""
+    return {plan.shape.strategy: plan.strategy for plan in plans if plan.strategy is not None}
 
 
 def agent_settings(plans: Iterable[QueuePlan]) -> Mapping[str, AgentSettings]:

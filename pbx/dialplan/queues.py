@@ -9,15 +9,14 @@ from pbx.call.causes import QueueOutcome
 from pbx.dialplan.decisions import Outcome, Rule
 from pbx.dialplan.handler import Ending
 from pbx.dialplan.one_or_many import OneOrMany
+from pbx.dialplan.plugin_strategies import unknown_strategy
 from pbx.dialplan.scope import Build, Scope
 from pbx.dialplan.steps import compile_endings
 from pbx.dialplan.targets import parse_target
 from pbx.documents import Duration, Flag, Shape, Text, Whole, nearest, shown, validate
 from pbx.errors import Place
+from pbx.queues import STRATEGY_NAMES, Strategy
 
-Strategy = Literal[
-    "ring-all", "longest-idle", "round-robin", "fewest-calls", "random", "in-order", "skills", "sticky"
-]
 Condition = Literal["no-agents", "all-paused", "closed"]
 Level = Annotated[Whole, Field(ge=1, le=100)]
 _KEYS = tuple("0123456789*#")
@@ -57,7 +56,9 @@ class AnnouncementShape(Shape):
 class QueueShape(Shape):
     """A queue."""
 
-    strategy: Strategy = Field("longest-idle", description="Which of the free agents is rung.")
+    strategy: Annotated[
+        Text, WithJsonSchema({"anyOf": [{"enum": list(STRATEGY_NAMES)}, {"type": "string"}]})
+    ] = Field("longest-idle", description="Which of the free agents is rung; plugins may bring more.")
     agents: tuple[Text | AgentShape, ...] = Field(
         min_length=1, description='Who answers: targets as in dial, and "1001" for a user.'
     )
@@ -108,12 +109,16 @@ class QueueShape(Shape):
 
 @dataclass(frozen=True, slots=True)
 class QueuePlan:
-    """A queue as the dialplan has it; `agents` are targets such as user/1001, in the order of the file."""
+    """A queue as the dialplan has it; `agents` are targets such as user/1001, in the order of the file.
+
+    `strategy` is that of a plugin, None for those that every pbx has.
+    """
 
     name: str
     place: Place
     shape: QueueShape
     agents: tuple[str, ...]
+    strategy: Strategy | None = None
 
 
 def compile_queues(build: Build, values: Any) -> dict[str, QueuePlan]:
@@ -143,7 +148,7 @@ def compile_queues(build: Build, values: Any) -> dict[str, QueuePlan]:
             scope.check_sound(shape.whisper, "whisper")
         if shape.leave and shape.leave not in _KEYS:
             scope.problem(f"found {shown(shape.leave)}, expected one key of a telephone", "leave")
-        queues[name] = QueuePlan(name, place, shape, agents)
+        queues[name] = QueuePlan(name, place, shape, agents, _strategy(shape.strategy, scope))
     return queues
 
 
@@ -171,6 +176,16 @@ def overflow(scope: Scope, queue: QueuePlan, why: str, rule: Rule | None = None)
     found = compile_endings(queue.shape.on, there, "on", why=why, rule=rule)
     build.overflows.pop()
     return found
+
+
+def _strategy(name: str, scope: Scope) -> Strategy | None:
+    """The plugin's strategy of that name, if it is one; an unknown name is reported."""
+    plugins = scope.build.known.plugins
+    found = {} if plugins is None else plugins.strategies
+    if name not in STRATEGY_NAMES and name not in found:
+        message, suggestion = unknown_strategy(name, found)
+        scope.problem(message, "strategy", suggestion=suggestion)
+    return found.get(name)
 
 
 def _agent(text: str, index: int, scope: Scope) -> str:

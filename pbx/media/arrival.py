@@ -1,11 +1,15 @@
 """One received packet: to the leg that it is relayed to, into its jitter buffer, or to nobody."""
 
+from typing import Final
+
 from pbx.media.bridges import can_mix, settle_bridge
+from pbx.media.companding import ALAW_TO_LINEAR, ULAW_TO_LINEAR
 from pbx.media.compiling import compiled
 from pbx.media.jitter import store
+from pbx.media.kernels.levels import octet_levels
 from pbx.media.layout import CLOSING, DISCARDED, NOT_AGREED, PACKETS, Tables
 from pbx.media.libc import monotonic
-from pbx.media.mixtables import CODECS, DECODE, NO_CODEC, TELEPHONE_EVENT, Mix
+from pbx.media.mixtables import CODECS, DECODE, NO_CODEC, PCMA, PCMU, TELEPHONE_EVENT, Mix
 from pbx.media.presses import take_event
 from pbx.media.relay import (
     NOTHING,
@@ -19,6 +23,9 @@ from pbx.media.relay import (
 )
 from pbx.media.srtp import unprotect_rtp
 
+# One packet in so many is looked at for its loudness: six a second.
+LOOKED_AT: Final = 8
+
 
 @compiled
 def needs_matrix(tables: Tables, mix: Mix, row: int, code: int) -> bool:
@@ -31,6 +38,25 @@ def needs_matrix(tables: Tables, mix: Mix, row: int, code: int) -> bool:
 
 
 @compiled
+def note_level(tables: Tables, mix: Mix, row: int, start: int, size: int, code: int) -> None:
+    """How loud a packet of G.711 is; other codecs would cost a decoder."""
+    leg = tables.legs[row]
+    codec = mix.stores[row].octets[DECODE + code]
+    if codec == PCMU:
+        power, clipped = octet_levels(tables.packet[start : start + size], ULAW_TO_LINEAR)
+    elif codec == PCMA:
+        power, clipped = octet_levels(tables.packet[start : start + size], ALAW_TO_LINEAR)
+    else:
+        return
+    begin(leg)
+    leg.level_packets += 1
+    leg.level_power += power
+    leg.level_samples += size
+    leg.level_clipped += clipped
+    end(leg)
+
+
+@compiled
 def pass_on(
     tables: Tables, mix: Mix, row: int, start: int, size: int, extended: int, order: int, now: int
 ) -> None:
@@ -40,6 +66,8 @@ def pass_on(
     code = tables.packet[1] & 0x7F
     if part.audio != 0 and mix.stores[row].octets[DECODE + code] == TELEPHONE_EVENT:
         take_event(tables, mix, row, start, size, tables.clock_rates[row, code], now)
+    if part.audio != 0 and leg.packets % LOOKED_AT == 0 and size > 0:
+        note_level(tables, mix, row, start, size, code)
     if part.buffering == 0 and part.bridge >= 0 and needs_matrix(tables, mix, row, code):
         mix.bridges[part.bridge].must_mix = 1
         settle_bridge(tables, mix, part.bridge, now)

@@ -126,6 +126,11 @@ LEG: Final = np.dtype(
             "metrics_5",
             "metrics_6",
             "metrics_7",
+            # how loud the leg speaks, of the packets that were looked at
+            "level_packets",
+            "level_power",
+            "level_samples",
+            "level_clipped",
         )
     ],
     align=True,
@@ -235,6 +240,8 @@ PASSES: Final = 6
 DISCARDED: Final = 7
 ERRORS: Final = 8
 NEXT_EPOCH: Final = 9
+LATENESS_TOTAL: Final = 10
+BUFFERED_TOTAL: Final = 11
 EVENT_TAIL: Final = 16
 BACKLOG: Final = 17
 RELAY: Final = 24
@@ -253,6 +260,8 @@ PACKET: Final = 4096
 TICK: Final = 20_000
 SCAN_TICKS: Final = 5
 LATENESS_BOUNDS: Final = (1_000, 1_500, 2_000, 3_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000)
+# How long packets wait in jitter buffers, as the mixed legs are looked at every SCAN_TICKS.
+BUFFERED_BOUNDS: Final = (5_000, 10_000, 20_000, 30_000, 40_000, 60_000, 80_000, 100_000, 150_000, 200_000)
 
 # Descriptors that one pass serves at most, and what epoll calls the command pipe (sockets go by row).
 READY: Final = 256
@@ -274,6 +283,7 @@ class Tables(NamedTuple):
     active: Array
     events: Array
     lateness: Array
+    buffered: Array
     packet: Array
     sender: Array
     ready: Array
@@ -341,6 +351,7 @@ def tables(shared: Shared, arena: Arena) -> Tables:
         np.zeros(shared.legs.shape[0], np.int32),
         np.zeros(EVENTS, EVENT),
         np.zeros(len(LATENESS_BOUNDS) + 1, np.int64),
+        np.zeros(len(BUFFERED_BOUNDS) + 1, np.int64),
         arena.packet,
         arena.sender,
         arena.ready,

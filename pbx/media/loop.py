@@ -11,6 +11,8 @@ from pbx.media.arrival import take_packet
 from pbx.media.compiling import compiled
 from pbx.media.layout import (
     ACTIVE,
+    BUFFERED_BOUNDS,
+    BUFFERED_TOTAL,
     CLOSING,
     COMMAND_PIPE,
     EPOLL,
@@ -23,6 +25,7 @@ from pbx.media.layout import (
     EVENT_TAIL,
     EVENTS,
     LATENESS_BOUNDS,
+    LATENESS_TOTAL,
     OPEN,
     PASSES,
     PIPE_TAG,
@@ -130,6 +133,7 @@ def look_at_all(tables: Tables, mix: Mix, now: int) -> None:
             note_silence(tables, row, now)
             report_when_due(tables, row, now)
             end_press(tables, mix, row, now)
+            note_buffered(tables, mix, row)
         at += 1
 
 
@@ -140,6 +144,20 @@ def note_lateness(tables: Tables, late: int) -> None:
     while bucket < len(LATENESS_BOUNDS) and late > LATENESS_BOUNDS[bucket]:
         bucket += 1
     tables.lateness[bucket] += 1
+    tables.control[LATENESS_TOTAL] += late
+
+
+@compiled
+def note_buffered(tables: Tables, mix: Mix, row: int) -> None:
+    """Put what a leg's packets wait into its bucket, if they do."""
+    part = mix.parts[row]
+    if part.buffering == 0 or part.playing == 0 or part.delayed == 0:
+        return
+    bucket = 0
+    while bucket < len(BUFFERED_BOUNDS) and part.delay > BUFFERED_BOUNDS[bucket]:
+        bucket += 1
+    tables.buffered[bucket] += 1
+    tables.control[BUFFERED_TOTAL] += part.delay
 
 
 @compiled

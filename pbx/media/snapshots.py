@@ -5,10 +5,13 @@ from typing import Any
 
 from pbx.media.addresses import unpack
 from pbx.media.layout import (
+    BUFFERED_BOUNDS,
+    BUFFERED_TOTAL,
     DISCARDED,
     ERRORS,
     EVENTS_LOST,
     LATENESS_BOUNDS,
+    LATENESS_TOTAL,
     LEG,
     PACKETS,
     PASSES,
@@ -22,6 +25,7 @@ from pbx.media.values import (
     LegId,
     LegStatistics,
     LoopStatistics,
+    Loudness,
     MixCounts,
     PeerReport,
     ReceiveCounts,
@@ -98,6 +102,12 @@ def leg_statistics(shared: Shared, leg: LegId, mix: SharedMix | None = None) -> 
         ),
         source=unpack(address) if row["proven"] else None,
         mix=_mixed(mix.parts[leg.row]) if mix is not None else MixCounts(),
+        loudness=Loudness(
+            packets=row["level_packets"],
+            power=row["level_power"],
+            samples=row["level_samples"],
+            clipped=row["level_clipped"],
+        ),
     )
 
 
@@ -161,12 +171,12 @@ def loop_statistics(threads: list[Tables], mixes: list[Mix]) -> LoopStatistics:
     def marked(place: int) -> int:
         return sum(int(mix.scratch["marks"][0, place]) for mix in mixes)
 
-    buckets: list[Any] = [tables.lateness.tolist() for tables in threads]
+    def added(counts: list[Any], bounds: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(map(sum, zip(*counts, strict=True))) if counts else (0,) * (len(bounds) + 1)
+
     return LoopStatistics(
         bounds_ms=tuple(bound / 1000 for bound in LATENESS_BOUNDS),
-        lateness=tuple(map(sum, zip(*buckets, strict=True)))
-        if buckets
-        else (0,) * (len(LATENESS_BOUNDS) + 1),
+        lateness=added([tables.lateness.tolist() for tables in threads], LATENESS_BOUNDS),
         packets=total(PACKETS),
         passes=total(PASSES),
         discarded=total(DISCARDED),
@@ -176,4 +186,8 @@ def loop_statistics(threads: list[Tables], mixes: list[Mix]) -> LoopStatistics:
         encoded_frames=marked(ENCODED_FRAMES),
         mixed_bridges=marked(MIXED),
         skipped_ticks=marked(SKIPPED_TICKS),
+        lateness_total_s=total(LATENESS_TOTAL) / 1e6,
+        buffer_bounds_ms=tuple(bound / 1000 for bound in BUFFERED_BOUNDS),
+        buffers=added([tables.buffered.tolist() for tables in threads], BUFFERED_BOUNDS),
+        buffers_total_s=total(BUFFERED_TOTAL) / 1e6,
     )

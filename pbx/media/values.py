@@ -181,6 +181,19 @@ class RtcpCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class Loudness:
+    """How loud a leg has been, of the packets of G.711 that were looked at; two readings give an interval's.
+
+    `power` is the sum of the packets' mean squares (16 bits), `clipped` of `samples` stood at full scale.
+    """
+
+    packets: int = 0
+    power: int = 0
+    samples: int = 0
+    clipped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class MixCounts:
     """What the matrix did for one leg while it was mixed.
 
@@ -216,6 +229,7 @@ class LegStatistics:
     rtcp: RtcpCounts = field(default_factory=RtcpCounts)
     source: Address | None = None
     mix: MixCounts = field(default_factory=MixCounts)
+    loudness: Loudness = field(default_factory=Loudness)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +238,8 @@ class LoopStatistics:
 
     `lateness` has one count a bucket: how many ticks ran at most `bounds_ms[i]` after they were due, the last
     bucket holding all later ones. Waking is in whole milliseconds, so up to one of them is the clock's own.
+    `buffers` counts in the same way how long the packets of mixed legs waited in their jitter buffers, each
+    leg ten times a second.
     """
 
     bounds_ms: tuple[float, ...]
@@ -237,6 +253,10 @@ class LoopStatistics:
     encoded_frames: int = 0
     mixed_bridges: int = 0
     skipped_ticks: int = 0
+    lateness_total_s: float = 0.0
+    buffer_bounds_ms: tuple[float, ...] = ()
+    buffers: tuple[int, ...] = (0,)
+    buffers_total_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

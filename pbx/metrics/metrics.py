@@ -6,11 +6,12 @@ A label never holds a user, a number, a Call-ID or an address, and a value from 
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, Metric
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
@@ -24,6 +25,26 @@ _CAUSE = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 _MAX_OBSERVED_CAUSES = 32
 
 
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """Measurements that their owner has put into buckets: `counts` has one for each bound and one beyond.
+
+    `total` is the sum of what was measured, in the unit of `bounds`.
+    """
+
+    bounds: Sequence[float]
+    counts: Sequence[int]
+    total: float
+
+    def cumulated(self) -> list[tuple[str, float]]:
+        """As Prometheus has it: how many were at most so large."""
+        found, so_far = [], 0
+        for bound, count in zip((*self.bounds, math.inf), self.counts, strict=True):
+            so_far += count
+            found.append(("+Inf" if bound == math.inf else str(bound), float(so_far)))
+        return found
+
+
 class _Observed(Collector):
     """Reads gauges and counts from their owners. What cannot be read is absent, and counted."""
 
@@ -32,6 +53,7 @@ class _Observed(Collector):
         self.counts: dict[str, Callable[[], Mapping[str, int]]] = {}
         self.by_handler: dict[str, Callable[[], Mapping[str, int]]] = {}
         self.handlers: set[str] = set()
+        self.distributions: dict[str, Callable[[], Distribution]] = {}
         self.by_queue: dict[str, Callable[[], Mapping[str, float]]] = {}
         self._failures = failures
 
@@ -71,6 +93,16 @@ class _Observed(Collector):
             for handler in sorted(states.keys() & self.handlers):
                 states_family.add_metric((handler,), states[handler])
             yield states_family
+        for name, read_distribution in self.distributions.items():
+            try:
+                found = read_distribution()
+                buckets = found.cumulated()
+            except Exception:  # noqa: BLE001 -- as above
+                self._failures.inc()
+                continue
+            yield HistogramMetricFamily(
+                name, names.DISTRIBUTIONS[name], buckets=buckets, sum_value=found.total
+            )
 
     def _queues(self) -> Iterator[Metric]:
         for name, read in self.by_queue.items():
@@ -273,6 +305,12 @@ class Metrics:
         if name not in names.OBSERVED_COUNTS:
             raise MisuseError(f"{name} is no observed count")
         self._observed.counts[name] = read
+
+    def observe_distribution(self, name: str, read: Callable[[], Distribution]) -> None:
+        """Have a histogram read from its owner at each scrape (names.DISTRIBUTIONS). Raises MisuseError."""
+        if name not in names.DISTRIBUTIONS:
+            raise MisuseError(f"{name} is no observed distribution")
+        self._observed.distributions[name] = read
 
     def add_handlers(self, handlers: Iterable[str]) -> None:
         """Let these names of plugins be values of `handler`; others become `other`."""

@@ -14,7 +14,7 @@ GAUGES: Final = {
     "pbx_dialogs_active": "SIP dialogs, early and confirmed.",
     "pbx_media_ports_in_use": "RTP port pairs that belong to a leg.",
     "pbx_media_ports_limit": "RTP port pairs there are.",
-    "pbx_media_lateness_seconds": "How late the media thread last was.",
+    "pbx_media_mixed_bridges": "Bridges that are mixed and not relayed.",
     "pbx_registrations_active": "Registered contacts.",
     "pbx_tasks_active": "Tasks and threads of work under way.",
     "pbx_connections_active": "Open stream connections for SIP.",
@@ -32,6 +32,12 @@ HANDLER_GAUGES: Final = {
     "pbx_plugin_breaker_state": "A plugin's circuit breaker: 0 closed, 1 being tried, 2 open.",
 }
 
+# Kept by their owner in buckets, and read at each scrape.
+DISTRIBUTIONS: Final = {
+    "pbx_media_lateness_seconds": "How late the ticks of the media threads ran.",
+    "pbx_media_jitter_buffer_seconds": "How long packets of mixed legs wait for their turn.",
+}
+
 # Read from their owner at each scrape, a value for each queue.
 QUEUE_GAUGES: Final = {
     "pbx_queue_waiting": "Callers who are in line and not served yet.",
@@ -47,6 +53,7 @@ QUEUE_COUNTS: Final = {
     "pbx_queue_overflowed": "Callers who left the line without an agent, or were made to.",
     "pbx_queue_refused": "Callers who were not let in.",
     "pbx_queue_failed_offers": "Offers that the agent did not take.",
+    "pbx_queue_strategy_failures": "Offers that the strategy failed to make, and the longest idle was rung.",
     "pbx_queue_wait_seconds": "How long those who were answered had waited, together.",
     "pbx_queue_handle_seconds": "How long conversations took, together.",
 }
@@ -62,6 +69,7 @@ OBSERVED_COUNTS: Final = {
     "pbx_shadow_decisions": "Decisions of a shadowing dialplan, by how they compare with the live one.",
     "pbx_recordings": "Recordings of calls, by how they ended; refused: there was no sink left.",
     "pbx_recording_samples": "Samples of each side in recordings, written or lost to a slow disk.",
+    "pbx_media_faults": "Ticks that were skipped, events and packets that were lost in the media threads.",
     "pbx_media_dropped_packets": "RTP packets that were not passed on, by reason.",
     "pbx_srtp_packets_dropped": "SRTP and SRTCP packets of another key, changed or repeated.",
     "pbx_jitter_buffer_packets": "Packets of mixed legs, by what the jitter buffer did with them.",
@@ -92,8 +100,8 @@ PLUGIN_FAILURE_CAUSES: Final = (
 )  # fmt: skip
 
 DECISION_KINDS: Final = (
-    "answer", "conference", "continue", "defer", "dial", "echo", "goto", "hangup", "menu", "play", "queue",
-    "redirect", "reject", "voicemail",
+    "answer", "choice", "conference", "continue", "defer", "dial", "echo", "goto", "hangup", "menu", "play",
+    "queue", "redirect", "reject", "voicemail",
 )  # fmt: skip
 
 QUALITY_EVENTS: Final = (

@@ -13,7 +13,7 @@ from pbx.queues.settings import (
 )
 from pbx.queues.snapshot import AgentRecord, AgentStorage, QueueRecord, Snapshot
 from pbx.queues.statistics import Interval, Tally
-from pbx.queues.strategies import STRATEGIES, Strategy, plugin_strategy
+from pbx.queues.strategies import STRATEGIES, Strategy, StrategyFault, plugin_strategy
 from pbx.queues.values import (
     Abandoned,
     AgentPaused,
@@ -73,6 +73,7 @@ __all__ = [
     "Standing",
     "Strategy",
     "StrategyFailed",
+    "StrategyFault",
     "Tally",
     "Wanted",
     "WithdrawCause",

@@ -5,7 +5,7 @@ from itertools import islice
 
 from pbx.queues.floor import Floor
 from pbx.queues.records import Agent, Caller, Seat
-from pbx.queues.strategies import Draw
+from pbx.queues.strategies import Draw, StrategyFault
 from pbx.queues.values import Output, StrategyFailed
 
 # What a plugin's strategy may name in vain before it counts as having named nobody.
@@ -95,6 +95,9 @@ class Settling:
                     chosen[name] = seat
                     if not queue.strategy.everyone:
                         break
+        except StrategyFault as error:
+            why = str(error)
+            chosen.clear()
         except Exception as error:  # noqa: BLE001 -- a plugin's fault must not cost a caller
             why = f"{type(error).__name__}: {error}"
             chosen.clear()

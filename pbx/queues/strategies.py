@@ -25,6 +25,10 @@ PluginChoice = Callable[[Wanted, Sequence[Standing]], "str | Iterable[str] | Non
 agent, or several in the order in which to ask them."""
 
 
+class StrategyFault(Exception):
+    """Why a plugin's strategy named nobody, in words."""
+
+
 class Free(Ordered[str]):
     """The agents of a queue who are free, in the order of their ranks."""
 

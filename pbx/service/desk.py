@@ -18,7 +18,7 @@ from pbx.dialplan.call import AgentStep
 from pbx.dialplan.call import Call as RoutedCall
 from pbx.dialplan.decisions import Dial
 from pbx.dialplan.decisions import Queue as QueueDecision
-from pbx.dialplan.queue_settings import agent_settings, queue_settings, target_of
+from pbx.dialplan.queue_settings import agent_settings, plugin_strategies, queue_settings, target_of
 from pbx.dialplan.queues import QueuePlan
 from pbx.errors import OperatorError
 from pbx.media.phrases import say_position, say_wait
@@ -38,7 +38,6 @@ from pbx.queues import (
     Requeued,
     Served,
     Snapshot,
-    Strategy,
     StrategyFailed,
     WithdrawOffer,
 )
@@ -130,7 +129,8 @@ class Desk:
         self._watchers: dict[int, tuple[str, str, Manner]] = {}
         self._next_watcher = -1
         self._plans: Mapping[str, QueuePlan] | None = None
-        self._strategies: Mapping[str, Strategy] = {}
+        # What a queue's strategy failed of last is not logged again and again.
+        self._complaints: dict[str, str] = {}
         self._user_calls: list[tuple[str, str, bool]] = []
         self._moved: set[str] = set()
         self._store_at: float | None = None
@@ -139,12 +139,9 @@ class Desk:
 
     # -- what happens ----------------------------------------------------------------------------------------
 
-    def configure(
-        self, plans: Mapping[str, QueuePlan], strategies: Mapping[str, Strategy] | None = None
-    ) -> None:
+    def configure(self, plans: Mapping[str, QueuePlan]) -> None:
         """Take up the queues of a generation, at the next opportunity."""
         self._plans = plans
-        self._strategies = strategies or {}
 
     def join(
         self, call: Call, decision: QueueDecision, routed: RoutedCall, now: float
@@ -220,7 +217,8 @@ class Desk:
         if plans is not None:
             settings = [queue_settings(plan) for plan in plans.values()]
             agents = agent_settings(plans.values())
-            changed = self.queues.configure(settings, now, agents=agents, strategies=self._strategies)
+            strategies = plugin_strategies(plans.values())
+            changed = self.queues.configure(settings, now, agents=agents, strategies=strategies)
             self._hear(changed, now)
             self._moved.update(each.agent for each in self.queues.agents())
         moved, self._moved = self._moved, set()
@@ -319,7 +317,9 @@ class Desk:
             case AgentPaused(agent, why):
                 log.info("agent %s is paused: %s", agent, why)
             case StrategyFailed(queue, strategy, why):
-                log.warning("the strategy %s of the queue %s failed: %s", strategy, queue, why)
+                if self._complaints.get(queue) != why:
+                    self._complaints[queue] = why
+                    log.warning("the strategy %s of the queue %s failed: %s", strategy, queue, why)
             case Joined() | Requeued() | Handled() | Abandoned():
                 pass
             case _:

@@ -25,7 +25,7 @@ class PluginLife:
         self._used = used
         self._host.waiting = self._wait
         self._host.observer = metrics
-        metrics.add_handlers(plugins.found)
+        metrics.add_handlers(plugins.names)
         metrics.observe_handlers("pbx_plugin_breaker_state", self._host.breakers)
 
     async def start(self, generation: Generation) -> None:
@@ -52,6 +52,8 @@ class PluginLife:
     async def stop(self) -> None:
         """Stop every plugin."""
         await _stop(list(self._host.steps))
+        for choice in self._host.choices:
+            choice.close()
 
     def _wait(self, future: "Future[Any]", seconds: float) -> "Deferred[Any]":
         """What another thread completes, for the reactor's thread to await."""

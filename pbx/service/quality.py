@@ -22,7 +22,7 @@ from pbx.call.quality_events import (
     alarm_words,
     told,
 )
-from pbx.call.quality_watch import QualityWatch
+from pbx.call.quality_watch import QualityWatch, levels_between
 from pbx.call.record import Note
 from pbx.media.values import LegStatistics
 from pbx.service.counting import Counting
@@ -97,7 +97,10 @@ class QualityRounds:
         before = watch.last
         watch.encoding = agreed.codec.encoding
         lost = False
-        for event in watch.receive_snapshot(statistics, now, receiving=agreed.receive, sending=agreed.send):
+        levels = levels_between(before, statistics, _said_dbov(leg))
+        for event in watch.receive_snapshot(
+            statistics, now, receiving=agreed.receive, sending=agreed.send, levels=levels
+        ):
             if isinstance(event, QualitySample):
                 continue
             lost = lost or isinstance(event, RtpTimeout)
@@ -119,3 +122,12 @@ class QualityRounds:
                 alarm_words(kind, direction, value),
             )
             call.record.note(Note(alarm.at, leg.label, kind, direction, value))
+
+
+def _said_dbov(leg: Leg) -> float | None:
+    """How loud the other of two who talk was when last looked at; None of more, of prompts and of music."""
+    call = leg.call
+    if not isinstance(call, Call) or call.state != "talking" or call.other is None:
+        return None
+    other = call.other if leg is call.caller else call.caller
+    return None if other is leg or other.watch is None else other.watch.heard_dbov

@@ -215,6 +215,7 @@ _COUNTS: Mapping[str, Callable[[Tally], float]] = {
     "pbx_queue_overflowed": lambda tally: sum(tally.overflowed.values()),
     "pbx_queue_refused": lambda tally: sum(tally.refused.values()),
     "pbx_queue_failed_offers": lambda tally: tally.failed_offers,
+    "pbx_queue_strategy_failures": lambda tally: tally.fallbacks,
     "pbx_queue_wait_seconds": lambda tally: tally.wait_s,
     "pbx_queue_handle_seconds": lambda tally: tally.handle_s,
 }
@@ -244,6 +245,7 @@ def _tally(tally: Tally) -> TallyReport:
         handled=tally.handled,
         offers=tally.offers,
         failed_offers=tally.failed_offers,
+        strategy_failures=tally.fallbacks,
         mean_wait_s=tally.mean_wait_s,
         longest_wait_s=tally.longest_wait_s,
         mean_handle_s=tally.mean_handle_s,

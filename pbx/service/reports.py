@@ -24,7 +24,7 @@ from pbx.call.quality_events import alarm_words
 from pbx.call.record import Note
 from pbx.call.table import State
 from pbx.media.plane import MediaPlane
-from pbx.metrics.metrics import Metrics
+from pbx.metrics.metrics import Distribution, Metrics
 from pbx.net.endpoint import Endpoint
 from pbx.service.clock import Clock
 from pbx.service.conductor import Conductor
@@ -143,6 +143,29 @@ class Reports:
         metrics.observe("pbx_connections_unparsed_bytes", lambda: self._endpoint.unparsed_octets)
         metrics.observe_counts("pbx_transactions_dropped", self._dropped)
         metrics.observe_counts("pbx_limits_reached", self._reached)
+        metrics.observe("pbx_media_mixed_bridges", lambda: media.loop_statistics.mixed_bridges)
+        metrics.observe_distribution("pbx_media_lateness_seconds", self._lateness)
+        metrics.observe_distribution("pbx_media_jitter_buffer_seconds", self._jitter_buffers)
+        metrics.observe_counts("pbx_media_faults", self._media_faults)
+
+    def _lateness(self) -> Distribution:
+        found = self._media.loop_statistics
+        bounds = [bound / 1000 for bound in found.bounds_ms]
+        return Distribution(bounds, found.lateness, found.lateness_total_s)
+
+    def _jitter_buffers(self) -> Distribution:
+        found = self._media.loop_statistics
+        bounds = [bound / 1000 for bound in found.buffer_bounds_ms]
+        return Distribution(bounds, found.buffers, found.buffers_total_s)
+
+    def _media_faults(self) -> Mapping[str, int]:
+        found = self._media.loop_statistics
+        return {
+            "discarded": found.discarded,
+            "errors": found.errors,
+            "events-lost": found.events_lost,
+            "skipped-ticks": found.skipped_ticks,
+        }
 
     def _dropped(self) -> Mapping[str, int]:
         counted = asdict(self._switch.layer.counters)

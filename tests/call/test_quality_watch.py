@@ -20,8 +20,8 @@ from pbx.call.quality_events import (
     QualityTotals,
     band_of,
 )
-from pbx.call.quality_watch import QualityWatch
-from pbx.media.values import LegStatistics, PeerReport, ReceiveCounts, RtcpCounts, SendCounts
+from pbx.call.quality_watch import QualityWatch, levels_between
+from pbx.media.values import LegStatistics, Loudness, PeerReport, ReceiveCounts, RtcpCounts, SendCounts
 from pbx.rtp.quality import estimate
 from pbx.rtp.xr import VoipMetrics
 from tests.rtp.test_g107 import g107
@@ -278,6 +278,23 @@ class TestLoudness:
         line = Line()
         assert other(line.passes(levels=Levels(-3.0, -20.0, 0.05))) == [Clipping(105.0, 0.05)]
         assert other(line.passes(levels=Levels(-3.0, -20.0, 0.001))) == []
+
+
+def loudness(packets: int, power: int, clipped: int = 0) -> LegStatistics:
+    return LegStatistics(loudness=Loudness(packets, packets * power, packets * 160, clipped))
+
+
+class TestLevels:
+    def test_they_are_of_the_interval(self) -> None:
+        levels = levels_between(loudness(10, 2**28), loudness(20, 2**27, clipped=16), -30.0)
+        # Nothing at all in the second half of what was looked at.
+        assert levels == Levels(-127.0, -30.0, 0.01)
+        levels = levels_between(loudness(0, 0), loudness(4, 2**28), None)
+        assert levels.heard_dbov == pytest.approx(-6.02, abs=0.01)
+        assert (levels.said_dbov, levels.clipped_share) == (None, 0.0)
+
+    def test_what_was_not_looked_at_has_none(self) -> None:
+        assert levels_between(loudness(4, 100), loudness(4, 100), -30.0) == Levels(None, -30.0, None)
 
 
 def test_totals_are_of_the_whole_call() -> None:

@@ -91,8 +91,8 @@ MISTAKES = {
     "nothing": (
         "x = 1\n",
         (
-            "p.py:1:1: there is no plugin here: expected a class that extends pbx.Handler and has a name; "
-            "a file that is none may start with _"
+            "p.py:1:1: there is no plugin here: expected a class that extends pbx.Handler or pbx.Strategy "
+            "and has a name; a file that is none may start with _"
         ),
     ),
     "no name": (

@@ -157,7 +157,7 @@ def test_what_the_guide_shows_works(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.chdir(tmp_path)
     checked = CliRunner().invoke(main, ["check"])
     assert checked.exit_code == 0, checked.output
-    assert "1 plugin" in checked.output
+    assert "2 plugins" in checked.output
     asked = ["explain", "--from", "+31612345678", "--to", "+31201234501"]
     explained = CliRunner().invoke(main, asked)
     assert "decision dial user/1001 (a friend)" in explained.output

@@ -26,8 +26,9 @@ _ROOM = 1500
 _PEER = addresses.pack(("127.0.0.1", 4000))
 _STRANGER = addresses.pack(("127.0.0.2", 4000))
 
-# What a datagram is: RTP of the leg's source, RTP of somebody whose address is looked at, or RTCP.
-KNOWN, LOOKED_AT, REPORT = 0, 1, 2
+# What a datagram is: RTP that the kernel lets through from the leg's source alone, RTP of which the address
+# is looked at and is a stranger's or the source's, or RTCP.
+KNOWN, STRANGER, REPORT, LOOKED_AT = 0, 1, 2, 3
 
 
 @compiled
@@ -56,7 +57,7 @@ def drive(
                 read_compound(tables.legs[row], tables.packet, size, now, now)
             else:
                 for place in range(senders.shape[1]):
-                    tables.sender[place] = senders[at % senders.shape[0], place]
+                    tables.sender[place] = senders[0 if kind == STRANGER else 1, place]
                 take_datagram(tables, mix, row, size, kind == KNOWN, now)
             at += 1
         now = due
@@ -237,11 +238,13 @@ class Stage:
     def run_raw(self, ticks: int, packets: int = 0) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
         """The same as arrays: (time, row, size), and octets."""
         self._waiting.sort(key=lambda each: each[0])
-        trace = np.array([each[:4] for each in self._waiting], np.int64).reshape(-1, 4)
-        octets = np.zeros((len(self._waiting), max((each[2] for each in self._waiting), default=1)), np.uint8)
-        for at, (*_, size, _kind, data) in enumerate(self._waiting):
+        end = self.now + (ticks - 1) * TICK
+        coming = [each for each in self._waiting if each[0] <= end]
+        self._waiting = self._waiting[len(coming) :]
+        trace = np.array([each[:4] for each in coming], np.int64).reshape(-1, 4)
+        octets = np.zeros((len(coming), max((each[2] for each in coming), default=1)), np.uint8)
+        for at, (*_, size, _kind, data) in enumerate(coming):
             octets[at, :size] = np.frombuffer(data, np.uint8)
-        self._waiting.clear()
         return self.run_trace(trace, octets, ticks, packets)
 
     def run_trace(

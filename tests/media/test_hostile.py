@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pbx.media import layout, mixtables
-from tests.media.driven import BEGINNING, KNOWN, LOOKED_AT, REPORT, TICK, Stage
+from tests.media.driven import BEGINNING, KNOWN, LOOKED_AT, REPORT, STRANGER, TICK, Stage
 
 PACKETS = int(os.environ.get("PBX_FUZZED_PACKETS", "40000"))
 CHUNK = 10_000
@@ -50,7 +50,7 @@ def datagrams(random: np.random.Generator, first: int) -> tuple[Any, Any]:
     sizes = np.where(
         random.random(CHUNK) < 0.5, random.integers(0, 64, CHUNK), random.integers(0, LARGEST, CHUNK)
     )
-    kinds = random.choice([KNOWN, LOOKED_AT, REPORT], CHUNK, p=[0.7, 0.2, 0.1])
+    kinds = random.choice([KNOWN, STRANGER, REPORT, LOOKED_AT], CHUNK, p=[0.6, 0.2, 0.1, 0.1])
     right = random.random(CHUNK) < 0.5
     octets[right, 0] = 0x80 | (octets[right, 0] & np.where(random.random(right.sum()) < 0.8, 0, 0x3F))
     types = np.array([0, 8, 9, 96, 13, 101])[random.integers(0, 6, CHUNK)]

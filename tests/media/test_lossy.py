@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from pbx.media import layout
 from pbx.media.companding import LINEAR_TO_ULAW
 from pbx.media.layout import Shared
 from pbx.media.mixtables import SharedMix
@@ -17,8 +18,9 @@ from pbx.rtp.quality import (
     mean_opinion_score,
     transmission_rating,
 )
-from tests.media.driven import BEGINNING, TICK, Stage, everyone
+from tests.media.driven import BEGINNING, LOOKED_AT, STRANGER, TICK, Stage, everyone
 from tests.media.kernels import speech
+from tests.media.support import header
 
 FRAMES = 20_000
 LOSS = 0.05
@@ -158,6 +160,68 @@ def test_no_key_in_ten_minutes_of_speech_on_a_leg() -> None:
     samples = np.concatenate([speech.speech(100 + seed, 60, 8000) for seed in range(10)])
     assert len(samples) == 600 * 8000
     assert said_in_band(samples) == []
+
+
+LOUD = b"\x90\x90\x90\x90\x10\x10\x10\x10" * 20
+QUIET = b"\xff" * 160
+
+
+def test_a_stranger_is_neither_mixed_nor_answered_nor_counted_as_the_source() -> None:
+    with Stage(2) as stage:
+        everyone(stage, range(2))
+        for number in range(40):
+            head = header(number, number * 160, 0x1000)
+            stage.datagram(0, number * TICK, head + LOUD, STRANGER)
+        heard = stage.run(45)
+        assert {packet.payload for packet in heard[1]} == {QUIET}
+        # Silence flows to the leg itself as to everybody, no more and no less than without the stranger.
+        assert len(heard[0]) == len(heard[1]) == 45
+        told = statistics_of(stage, 0)
+        assert (told.received.packets, told.dropped.wrong_source) == (0, 40)
+        for number in range(45, 80):
+            head = header(number, number * 160, 0x1000)
+            stage.datagram(0, number * TICK, head + QUIET, LOOKED_AT)
+            stage.datagram(0, number * TICK + 1, header(number + 7, number * 160, 0x666) + LOUD, STRANGER)
+        heard = stage.run(40)
+        assert {packet.payload for packet in heard[1]} == {QUIET}
+        told = statistics_of(stage, 0)
+        assert (told.received.packets, told.received.ssrc_changes) == (35, 0)
+
+
+def test_a_leg_on_hold_is_not_heard_and_is_sent_nothing_and_its_stream_goes_on() -> None:
+    with Stage(2) as stage:
+        everyone(stage, range(2))
+        for number in range(90):
+            stage.say(0, number, LOUD)
+            stage.say(1, number, LOUD)
+        before = stage.run(30)
+        # Neither hears the other: inactive on one side is enough.
+        stage.tables.legs[0]["receive"] = stage.tables.legs[0]["send"] = 0
+        during = stage.run(30)
+        stage.tables.legs[0]["receive"] = stage.tables.legs[0]["send"] = 1
+        after = stage.run(30)
+        assert during[0] == []
+        assert {packet.payload for packet in during[1][-10:]} == {QUIET}
+        assert {packet.payload for packet in after[0][-10:]} == {LOUD}
+        assert {packet.payload for packet in after[1][-10:]} == {LOUD}
+        last, first = before[0][-1], after[0][0]
+        assert first.marker
+        assert first.sequence == last.sequence + 1
+        assert first.timestamp - last.timestamp == 31 * 160
+
+
+def test_how_long_packets_wait_is_put_into_buckets() -> None:
+    with Stage(2) as stage:
+        everyone(stage, range(2))
+        for number in range(500):
+            stage.say(0, number, LOUD, late=number * 31 % 20_000)
+        stage.run(500)
+        tables = stage.tables
+        assert int(tables.buffered.sum()) >= 80
+        mean = tables.control[layout.BUFFERED_TOTAL] / tables.buffered.sum()
+        assert 10_000 < mean < 60_000
+        assert int(tables.lateness.sum()) == 500
+        assert int(tables.control[layout.LATENESS_TOTAL]) == 0
 
 
 def test_comfort_noise_fills_a_pause_and_a_restarted_source_is_heard() -> None:

@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pbx.errors import MisuseError
 from pbx.metrics import Metrics, names
+from pbx.metrics.metrics import Distribution
 
 LABELS = {"direction", "trunk", "transport", "cause", "codec", "queue", "handler", "generation"}
 
@@ -35,6 +36,8 @@ def exercised() -> Metrics:
         metrics.observe(name, lambda: 1.0)
     for name in names.OBSERVED_COUNTS:
         metrics.observe_counts(name, lambda: {"late": 2})
+    for name in names.DISTRIBUTIONS:
+        metrics.observe_distribution(name, lambda: Distribution((0.01, 0.02), (1, 2, 3), 0.5))
     for direction in names.DIRECTIONS:
         for trunk in ("", "carrier", "unknown"):
             metrics.call_attempted(direction, trunk)
@@ -122,6 +125,28 @@ def test_observed_counts_are_counters_by_cause() -> None:
     assert sum(name == "pbx_transactions_dropped_total" for name, _ in samples(metrics)) <= 32
 
 
+def test_observed_distributions_are_histograms() -> None:
+    metrics = Metrics()
+    found = Distribution((0.01, 0.02), (1, 2, 3), 0.5)
+    metrics.observe_distribution("pbx_media_lateness_seconds", lambda: found)
+    at_most = {
+        le: value(metrics, "pbx_media_lateness_seconds_bucket", le=le) for le in ("0.01", "0.02", "+Inf")
+    }
+    assert at_most == {"0.01": 1, "0.02": 3, "+Inf": 6}
+    assert value(metrics, "pbx_media_lateness_seconds_count") == 6
+    assert value(metrics, "pbx_media_lateness_seconds_sum") == 0.5
+    with pytest.raises(MisuseError):
+        metrics.observe_distribution("pbx_calls_active", lambda: found)
+
+
+def test_a_distribution_that_does_not_fit_its_bounds_hides_nothing_else() -> None:
+    metrics = Metrics()
+    metrics.observe("pbx_legs_active", lambda: 4)
+    metrics.observe_distribution("pbx_media_lateness_seconds", lambda: Distribution((0.01,), (1, 2, 3), 0.5))
+    assert value(metrics, "pbx_media_lateness_seconds_count") is None
+    assert value(metrics, "pbx_legs_active") == 4
+
+
 def test_calls_by_direction_and_trunk() -> None:
     metrics = Metrics(["carrier"])
     metrics.call_attempted("in")
@@ -182,8 +207,8 @@ def test_signalling_counters() -> None:
 def test_nothing_from_outside_makes_a_series(story: list[tuple[str, str, int]]) -> None:
     metrics = Metrics()
     for one, other, number in [("\x00", "\x01", 1000), *story]:
-        metrics.request(one, "in", other)
-        metrics.response(number if number > 699 else 1000, "in", other)
+        metrics.request(one + " ", "in", other + " ")
+        metrics.response(number if number > 699 else 1000, "in", other + " ")
         metrics.dropped(one + " ", other + " ")
         metrics.parse_error(one + " ")
         metrics.authentication_failed(one + " ")

@@ -11,6 +11,7 @@ from pbx.config.settings import Settings
 from pbx.media.values import (
     Drops,
     LegStatistics,
+    Loudness,
     MixCounts,
     PeerReport,
     ReceiveCounts,
@@ -53,11 +54,12 @@ def flows(
     lost: int = 0,
     reports: tuple[int, ...] = (),
     deaf: tuple[int, ...] = (),
+    power: int | None = None,
 ) -> None:
     """Time in which every leg sends 50 packets a second, but those to the phones that are `silent`.
 
     `lost` packets a second do not come; the phones of `reports` send RTCP, those of `deaf` say in it that
-    they hear nothing.
+    they hear nothing. `power` is the mean square of everybody's samples.
     """
     for _ in range(seconds):
         for leg, row in house.media.rows.items():
@@ -86,6 +88,11 @@ def flows(
                         jitter_ms=3.0,
                         round_trip_ms=40.0,
                     ),
+                )
+            if power is not None:
+                loud = before.loudness
+                after = replace(
+                    after, loudness=Loudness(loud.packets + 6, loud.power + 6 * power, loud.samples + 960)
                 )
             house.media.counted[leg] = after
         house.advance(1)
@@ -182,6 +189,22 @@ def test_one_way_audio_in_either_direction(house: House, alice: Phone, bob: Phon
     assert ("user/1001", "one-way-audio", "in") in kinds
     assert ("user/1002", "one-way-audio", "out") in kinds
     assert ("user/1001", "flows-again", "in") in kinds
+
+
+def test_two_who_hear_nothing_of_each_other(house: House, alice: Phone, bob: Phone) -> None:
+    """Dead air: packets flow both ways, and nobody is louder than -60 dBov for 20 s; a voice ends it."""
+    call, _ = talking(alice, bob)
+    flows(house, 40, power=100)
+    flows(house, 15, power=1_000_000)
+    kinds = told(finish(house, call, bob))
+    assert ("user/1001", "dead-air", "both") in kinds
+    assert ("user/1001", "flows-again", "both") in kinds
+
+
+def test_a_silent_listener_is_no_dead_air(house: House, alice: Phone, bob: Phone) -> None:
+    call, _ = talking(alice, bob)
+    flows(house, 40, power=1_000_000)
+    assert told(finish(house, call, bob)) == []
 
 
 def test_what_was_dropped_and_buffered_is_counted_while_the_call_lasts(

@@ -63,6 +63,18 @@ def clipped_samples(samples: Array) -> int:
 
 
 @compiled
+def octet_levels(octets: Array, linear: Array) -> tuple[int, int]:
+    """The mean square of octets (uint8) that stand for `linear` samples, and how many are clipped."""
+    total = 0
+    clipped = 0
+    for at in range(len(octets)):
+        sample = 0 | linear[octets[at]]
+        total += sample * sample
+        clipped += 1 if sample >= FULL_SCALE or sample <= -FULL_SCALE else 0
+    return total // max(len(octets), 1), clipped
+
+
+@compiled
 def voice_active(state: Array, level: int) -> bool:
     """Whether a frame of this level (-dBov) is taken for voice; `state` is zeros to begin with.
 
