@@ -94,7 +94,8 @@ def status(config: Path, as_json: bool) -> None:
     for listener in value["listeners"]:
         click.echo(f"  listens on     {listener['transport']}:{listener['host']}:{listener['port']}")
     click.echo(f"  dialplan       generation {value['generation']}")
-    click.echo(f"  calls          {value['calls']} ({value['legs']} legs)")
+    legs = "1 leg" if value["legs"] == 1 else f"{value['legs']} legs"
+    click.echo(f"  calls          {value['calls']} ({legs})")
     click.echo(f"  registrations  {value['registrations']}")
     click.echo(f"  media ports    {ports['in_use']} of {ports['limit']} pairs")
 

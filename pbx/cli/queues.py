@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import click
 
-from pbx.cli.control import ask, table, tell
+from pbx.cli.control import ask, plain, table, tell
 from pbx.cli.output import print_json
 from pbx.cli.simulate import simulate
 
@@ -78,7 +78,7 @@ def _show(value: Any, *, intervals: bool) -> None:
     agents = [
         [
             each["agent"],
-            each["state"] + (f" ({each['paused']})" if each["paused"] else ""),
+            _state(each),
             str(each["answered"]),
             ", ".join(each["queues"]),
             ", ".join(each["calls"]),
@@ -104,14 +104,24 @@ def _counted(tally: Any) -> list[str]:
     ]
 
 
+def _state(agent: Any) -> str:
+    """What an agent does, with the reason of a break; who is logged in and still offline has no phone on."""
+    if agent["state"] == "offline" and agent["logged_in"]:
+        return "offline (no phone is registered)"
+    return f"{agent['state']} ({agent['paused']})" if agent["paused"] else str(agent["state"])
+
+
 def _seconds(value: float | None) -> str:
     return "" if value is None else f"{value:.0f} s"
 
 
-def _do(config: Path, path: str, **query: str) -> None:
+def _do(config: Path, path: str, done: str = "", **query: str) -> None:
+    """Have the service change something, and say what became of it: its answer, or `done`."""
     value = tell(config, path, **query)
     if isinstance(value, dict) and "state" in value:
-        click.echo(f"agent {value['agent']} is {value['state']}")
+        click.echo(plain(f"agent {value['agent']} is {_state(value)}"))
+    else:
+        click.echo(plain(done))
 
 
 def _agent_verb(change: str, what: str) -> None:
@@ -137,16 +147,16 @@ def pause(agent: str, why: str, config: Path) -> None:
     _do(config, f"/api/agents/{quote(agent)}/pause", why=why)
 
 
-def _queue_verb(state: str, what: str) -> None:
+def _queue_verb(state: str, what: str, became: str) -> None:
     @queues.command(state, help=what)
     @click.argument("queue")
     @_config
     def verb(queue: str, config: Path) -> None:
-        _do(config, f"/api/queues/{quote(queue, safe='')}/{state}")
+        _do(config, f"/api/queues/{quote(queue, safe='')}/{state}", f"queue {queue} is {became}")
 
 
-_queue_verb("open", "Open a queue again.")
-_queue_verb("close", "Close a queue: what that means for callers, its settings say.")
+_queue_verb("open", "Open a queue again.", "open")
+_queue_verb("close", "Close a queue: what that means for callers, its settings say.", "closed")
 
 
 @queues.command()
@@ -155,7 +165,9 @@ _queue_verb("close", "Close a queue: what that means for callers, its settings s
 @_config
 def assign(call: str, agent: str, config: Path) -> None:
     """Offer a waiting caller to an agent, of whatever queue."""
-    _do(config, f"/api/assign/{quote(call, safe='')}", agent=agent)
+    _do(
+        config, f"/api/assign/{quote(call, safe='')}", f"call {call} is offered to agent {agent}", agent=agent
+    )
 
 
 def _part(part: str, what: str) -> None:
@@ -164,7 +176,7 @@ def _part(part: str, what: str) -> None:
     @click.option("--as", "user", required=True, metavar="USER", help="The user whose phone is called.")
     @_config
     def verb(agent: str, user: str, config: Path) -> None:
-        _do(config, f"/api/supervise/{part}", agent=agent, user=user)
+        _do(config, f"/api/supervise/{part}", f"user {user} is called", agent=agent, user=user)
 
 
 _part("listen", "Hear both sides of an agent's conversation.")
@@ -179,4 +191,5 @@ _part("take-over", "Have the caller in the agent's place.")
 @_config
 def record(agent: str, stop: bool, config: Path) -> None:
     """Record an agent's conversation from now on."""
-    _do(config, "/api/record", agent=agent, on="false" if stop else "true")
+    done = f"the conversation of agent {agent} is recorded{' no more' if stop else ''}"
+    _do(config, "/api/record", done, agent=agent, on="false" if stop else "true")

@@ -140,7 +140,8 @@ class _Process:
             await self._starting
         calls = len(self._service.switch.calls)
         if calls:
-            click.echo(f"pbx: draining {calls} calls, for {self._settings.drain:g} s at most")
+            what = "1 call" if calls == 1 else f"{calls} calls"
+            click.echo(f"pbx: draining {what}, for {self._settings.drain:g} s at most")
         self._draining = Deferred.fromCoroutine(self._service.drain(self._settings.drain))
         with contextlib.suppress(CancelledError):
             await self._draining

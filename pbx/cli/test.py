@@ -8,6 +8,7 @@ import click
 
 from pbx.cli.dialplans import Loaded, loaded_dialplans
 from pbx.cli.output import place_json, print_json, print_problems, problem_json
+from pbx.errors import OperatorError
 
 if TYPE_CHECKING:
     from pbx.dialplan.trials import Coverage, Part, Trial
@@ -161,7 +162,11 @@ def _write_junit(path: Path, results: "list[tuple[Loaded, list[Trial]]]") -> Non
         missed = "\n".join(f"{part.place}: no test reached {_named(part)}" for part in found.missed)
         output.text = _xml(f"{found}\n{missed}")
     ElementTree.indent(root)
-    ElementTree.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+    try:
+        ElementTree.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+    except OSError as error:
+        reason = (error.strerror or "unknown reason").lower()
+        raise OperatorError(f"{path} cannot be written ({reason})", "name another --junit") from None
 
 
 def _xml(text: str) -> str:

@@ -42,7 +42,7 @@ from pbx.documents import (
     load,
     validate,
 )
-from pbx.errors import DocumentError, Place, Problem
+from pbx.errors import DocumentError, OperatorError, Place, Problem
 
 if TYPE_CHECKING:
     from pbx.media.sounds import SoundLibrary
@@ -391,6 +391,10 @@ class Settings(Shape):
 
         Raises OperatorError when the file cannot be read, DocumentError with every problem that was found.
         """
+        if path == DEFAULT_FILE and not path.exists():
+            raise OperatorError(
+                f"there is no {path} here", "name a --config, or go to the directory that has one"
+            )
         return cls.from_document(load(path), path, environment(), secrets=secrets)
 
     @classmethod
@@ -403,6 +407,9 @@ class Settings(Shape):
         reading = Reading(path.parent, variables, secrets)
         settings = validate(cls, value, document, problems, context=reading)
         if settings is None:
+            if isinstance(value, dict) and value.keys() & {"entry", "chains"}:
+                message = "found a dialplan, expected a configuration, which names it under `dialplan`"
+                raise DocumentError((Problem(document.place(()), message),))
             ordered = sorted(problems, key=lambda problem: (problem.place.line, problem.place.column))
             raise DocumentError(tuple(ordered))
         settings._path = path

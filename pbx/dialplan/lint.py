@@ -86,7 +86,8 @@ class Witness:
 
     def __str__(self) -> str:
         where = f" in the chain {self.chain}" if self.chain else f", coming from {self.call.source}"
-        return f"a call to {self.call.called} from {self.call.caller.number or 'nobody'}{where}"
+        called = self.call.called or "an empty number"
+        return f"a call to {called} from {self.call.caller.number or 'nobody'}{where}"
 
 
 @dataclass(frozen=True, slots=True)

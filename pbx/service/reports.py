@@ -22,6 +22,7 @@ from pbx.call.call import Call
 from pbx.call.leg import Leg
 from pbx.call.quality_events import alarm_words
 from pbx.call.record import Note
+from pbx.call.table import State
 from pbx.media.plane import MediaPlane
 from pbx.metrics.metrics import Distribution, Metrics
 from pbx.net.endpoint import Endpoint
@@ -33,14 +34,25 @@ from pbx.service.switch import Switch
 VERSION = "0.1.0"
 
 _MIXED = ("mixed", "transcoded")
-_STATES: Mapping[str, CallState] = {
+# What a call is shown as. Sounds and menus may be heard before the answer, which is early media.
+_STATES: Mapping[State, CallState] = {
     "deciding": "routing",
     "dialling": "ringing",
-    "talking": "answered",
+    "playing": "early",
+    "collecting": "early",
+    "waiting": "answered",
+    "conferring": "answered",
     "echoing": "answered",
+    "talking": "answered",
     "ending": "ending",
     "ended": "ending",
 }
+
+
+def call_state(state: State, *, answered: bool) -> CallState:
+    """What a call in `state` is shown as; `answered` says whether its caller's INVITE has a 200."""
+    shown = _STATES[state]
+    return "answered" if shown == "early" and answered else shown
 
 
 class Reports:
@@ -169,7 +181,7 @@ class Reports:
         caller = verdict.call.caller if verdict is not None else None
         return CallReport(
             id=record.id,
-            state=_STATES[call.state],
+            state=call_state(call.state, answered=record.answered_at is not None),
             caller=record.caller,
             caller_name=caller.name if caller is not None else "",
             called=record.called,

@@ -357,15 +357,21 @@ class Service:
         self.queues.open(Store(location.path), self._reactor, _store_failed)
 
     async def drain(self, seconds: float) -> None:
-        """Take no new calls, and wait until those that go on have ended, for `seconds` at most."""
+        """Take no new calls, and wait until those that go on have ended, for `seconds` at most.
+
+        Those that go on after that are hung up, and so they are when the wait is cancelled: a phone that
+        heard no BYE would talk to nobody.
+        """
         self.switch.draining = True
         self.reports.state = "draining"
         self.queues.drain()
         until = self._clock.now() + seconds
-        while self.switch.calls and self._clock.now() < until:
-            await self._pause(_DRAIN_STEP_S)
-        for call_id in list(self.switch.calls):
-            self.conductor.hang_up(call_id)
+        try:
+            while self.switch.calls and self._clock.now() < until:
+                await self._pause(_DRAIN_STEP_S)
+        finally:
+            for call_id in list(self.switch.calls):
+                self.conductor.hang_up(call_id)
         if self.switch.calls:
             await self._pause(_DRAIN_STEP_S)
 

@@ -266,7 +266,7 @@ def test_a_verb_that_is_not_there_yet_is_one_line(monkeypatch: pytest.MonkeyPatc
         ["schema", "config"],
     ],
 )
-def test_quick_verbs_import_nothing_heavy(arguments: list[str]) -> None:
+def test_quick_verbs_import_nothing_heavy(tmp_path: Path, arguments: list[str]) -> None:
     program = (
         "import sys\n"
         "from pbx.cli import main\n"
@@ -278,7 +278,8 @@ def test_quick_verbs_import_nothing_heavy(arguments: list[str]) -> None:
     ).replace("HEAVY", repr(HEAVY))
     result = subprocess.run(
         [sys.executable, "-c", program, *arguments],
-        cwd=ROOT,
+        # The source tree may have the pbx.yaml of a `make run`, whose sounds would be looked for.
+        cwd=tmp_path,
         capture_output=True,
         text=True,
         check=True,

@@ -213,7 +213,59 @@ def test_a_configuration_elsewhere(here: Path, tmp_path: Path) -> None:
 
 def test_no_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert one_line(run("status")) == "pbx: pbx.yaml: there is no such file: check the path"
+    assert one_line(run("status")) == (
+        "pbx: there is no pbx.yaml here: name a --config, or go to the directory that has one"
+    )
+
+
+def test_a_dialplan_is_no_configuration(here: Path) -> None:
+    (here / "plan.yaml").write_text("timezone: UTC\nentry: []\nchains: {}\n")
+    line = one_line(run("status", "--config", "plan.yaml"))
+    assert (
+        line == "plan.yaml:1:1: found a dialplan, expected a configuration, which names it under `dialplan`"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("close", "support"), "queue support is closed"),
+        (("open", "support"), "queue support is open"),
+        (("assign", "c1", "1002"), "call c1 is offered to agent 1002"),
+        (("listen", "1002", "--as", "1001"), "user 1001 is called"),
+        (("record", "1002"), "the conversation of agent 1002 is recorded"),
+        (("record", "1002", "--stop"), "the conversation of agent 1002 is recorded no more"),
+    ],
+)
+def test_what_was_done_to_a_queue_is_said(here: Path, arguments: tuple[str, ...], said: str) -> None:
+    with serving(here / "pbx.sock", b"null", 202):
+        result = run("queues", *arguments)
+    assert (result.exit_code, result.stdout) == (0, f"{said}\n")
+
+
+def test_one_leg_is_not_legs(here: Path) -> None:
+    with serving(here / "pbx.sock", json.dumps({**STATUS, "legs": 1}).encode()):
+        assert "  calls          1 (1 leg)\n" in run("status").stdout
+
+
+@pytest.mark.parametrize(
+    ("agent", "said"),
+    [
+        ({"state": "available", "logged_in": True, "paused": ""}, "available"),
+        ({"state": "paused", "logged_in": True, "paused": "lunch"}, "paused (lunch)"),
+        ({"state": "offline", "logged_in": False, "paused": ""}, "offline"),
+        ({"state": "offline", "logged_in": True, "paused": ""}, "offline (no phone is registered)"),
+    ],
+)
+def test_an_agent_without_a_phone_is_told_from_one_who_has_gone(
+    here: Path, agent: dict[str, Any], said: str
+) -> None:
+    value = {"agent": "1001", "queues": [], "calls": [], "answered": 0, **agent}
+    with serving(here / "pbx.sock", json.dumps(value).encode()):
+        assert run("queues", "log-in", "1001").stdout == f"agent 1001 is {said}\n"
+    (here / "pbx.sock").unlink()
+    with serving(here / "pbx.sock", json.dumps({"queues": [], "agents": [value]}).encode()):
+        assert said in run("queues").stdout
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def test_what_was_said_and_counted_outlives_a_kill(here: Path, taker: Taker) -> 
     with started(here) as running:
         running.wait_until_ready()
         assert told(running, "pause", "sip:b@127.0.0.1:9", "lunch").stdout == (
-            "agent sip:b@127.0.0.1:9 is paused\n"
+            "agent sip:b@127.0.0.1:9 is paused (lunch)\n"
         )
         assert told(running, "log-out", "sip:c@127.0.0.1:9").returncode == 0
         unknown = told(running, "log-in", "nobody")

@@ -260,7 +260,7 @@ def test_a_life_with_every_signal(here: Path) -> None:
 
             # SIGTERM: new calls are refused, the one that goes on is ended when the drain is over.
             pbx.process.send_signal(signal.SIGTERM)
-            wait_for(lambda: "draining 1 calls" in pbx.stdout())
+            wait_for(lambda: "draining 1 call," in pbx.stdout())
             other.invite("600")
             refusal = other.final()
             assert (refusal.status, refusal.get("retry-after")) == (503, "5")
@@ -281,8 +281,11 @@ def test_a_second_signal_ends_the_drain(here: Path) -> None:
             talking.invite("600")
             assert talking.final().status == 200
             pbx.process.send_signal(signal.SIGINT)
-            wait_for(lambda: "draining 1 calls" in pbx.stdout())
+            wait_for(lambda: "draining 1 call," in pbx.stdout())
             pbx.process.send_signal(signal.SIGINT)
+            bye = talking.hear()
+            assert isinstance(bye, Request)
+            assert bye.method == "BYE"
             assert pbx.ends() == 0
         assert "Traceback" not in pbx.stderr()
         assert not (here / "state" / "pbx.sock").exists()

@@ -87,6 +87,14 @@ def test_junit(here: Path) -> None:
     assert (broken.get("tests"), broken.get("errors")) == ("1", "1")
 
 
+def test_a_junit_report_that_cannot_be_written() -> None:
+    result = run("test", "good.yaml", "--junit", "nowhere/report.xml")
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "pbx: nowhere/report.xml cannot be written (no such file or directory): name another --junit\n"
+    )
+
+
 def test_check_runs_the_tests() -> None:
     result = run("check", "wrong.yaml")
     assert result.exit_code == 1
@@ -94,10 +102,16 @@ def test_check_runs_the_tests() -> None:
     assert "ok (dialplan: 1 chain, 1 handler, 2 rules, 1 test)" in run("check", "good.yaml").stdout
 
 
+def test_the_demo_has_nothing_for_lint() -> None:
+    result = run("lint", "--strict", DEMO)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "note:" not in result.stdout
+
+
 def test_the_demo() -> None:
     result = run("test", DEMO)
     assert result.exit_code == 0
-    assert "14 of 14 tests passed, 20 of 20 handlers and rules reached" in result.stdout
+    assert "16 of 16 tests passed, 21 of 21 handlers and rules reached" in result.stdout
 
 
 def test_without_files_the_configuration_names_the_dialplan(here: Path) -> None:

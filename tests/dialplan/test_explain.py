@@ -159,7 +159,7 @@ def test_every_decision_has_words() -> None:
 def test_the_demo_dialplan() -> None:
     assert check_file(DEMO, KNOWN) == []
     tree = load_dialplan(DEMO, KNOWN)
-    assert str(summary_of(tree)) == "7 chains, 11 handlers, 9 rules, 14 tests"
+    assert str(summary_of(tree)) == "7 chains, 12 handlers, 9 rules, 16 tests"
     assert explain(tree, call("600")).decision == Echo()
     assert explain(tree, call("601")).decision == Reject(486)
     assert explain(tree, call("1002")).decision == Dial("user/1002", ring=30)

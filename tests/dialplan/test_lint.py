@@ -306,6 +306,11 @@ def test_an_included_chain_may_run_out() -> None:
     assert "may-end-undecided" in {finding.code for finding in found}
 
 
+def test_a_witness_without_a_number_says_so() -> None:
+    _, found = linted(chain("    - routing: [{to: 1, echo: }]\n"))
+    assert "for example a call to an empty number from nobody" in str(found[0])
+
+
 def test_patterns_of_other_dialplans_are_explained() -> None:
     _, found = linted(of_rules("{to: _1XXX, echo: }", "{to: '0[1-9]X', echo: }", "{to: _alice, echo: }"))
     assert [finding.problem.suggestion for finding in found] == ["1XXX", ""]

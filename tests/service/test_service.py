@@ -197,6 +197,10 @@ async def test_a_drain_can_be_cut_short(tmp_path: Path) -> None:
             drained.addErrback(ended.append)
             drained.cancel()
             await until(lambda: ended)
+            # Whoever talks is told all the same: without a BYE the phone would stay in a call with nobody.
+            bye = await heard(caller)
+            assert isinstance(bye, Request)
+            assert bye.method == "BYE"
 
 
 @in_reactor(START_S)
