@@ -106,7 +106,9 @@ def _layout(body: memoryview, path: Path) -> tuple[int, int, int, int]:
         tag = int.from_bytes(body[24:26], "little")
     if (tag, bits) not in {(_PCM, 8), (_PCM, 16), (_ULAW, 8), (_ALAW, 8)}:
         raise _wrong(
-            path, f"has samples of format {tag} with {bits} bit, expected PCM, μ-law or A-law", _HINT
+            path,
+            f"has samples of format {tag} with {bits} bit, expected PCM of 8 or 16 bit, μ-law or A-law",
+            _HINT,
         )
     if channels not in {1, 2}:
         raise _wrong(path, f"has {channels} channels, expected one or two", _HINT)
