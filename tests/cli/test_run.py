@@ -76,7 +76,7 @@ def refused(directory: Path, *arguments: str) -> str:
     return lines[0]
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 10.0) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 60.0) -> None:
     assert wait_until(lambda: bool(condition()), seconds)
 
 

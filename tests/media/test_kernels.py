@@ -1,14 +1,11 @@
 from typing import Any
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pbx.media import layout, proof, reception, stream
 from tests.media import twins
-
-settings.register_profile("kernels", deadline=None)
-settings.load_profile("kernels")
 
 ORDERS = {0: "in order", 1: "reordered", 2: "duplicate", 3: "late", 4: "jumped"}
 VERDICTS = {0: "stranger", 1: "known", 2: "newly proven"}

@@ -1,4 +1,0 @@
-from hypothesis import settings
-
-settings.register_profile("kernels", deadline=None)
-settings.load_profile("kernels")
