@@ -5,6 +5,11 @@ import pytest
 from tests.support import Dice, advance_to, seeded_bytes, seeded_ids
 
 
+def test_a_number_below_a_bound_is_any_of_them() -> None:
+    ids = seeded_ids()
+    assert {ids.below(5) for _ in range(200)} == {0, 1, 2, 3, 4}
+
+
 class Doubling:
     """Due at 1, 3, 7, …"""
 

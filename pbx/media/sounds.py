@@ -144,6 +144,22 @@ class SoundLibrary:
         sounds = self._music(name)
         return Playlist(sounds, choose(sum(len(sound.samples) for sound in sounds)))
 
+    def music_each_time(self, name: str, choose: Callable[[int], int]) -> Callable[[], list[Sound]]:
+        """What gives music that begins elsewhere each time. Raises OperatorError now, not when it is played.
+
+        Files that are gone by then leave what was read at first.
+        """
+        first = self.music(name, choose)
+
+        def again() -> list[Sound]:
+            try:
+                return self.music(name, choose).from_start()
+            except OperatorError as error:
+                log.error("%s", error)
+                return first.from_start()
+
+        return again
+
     def prepare(self, *, at_once: int = 1) -> int:
         """Speak each prompt that is not in the cache yet, some at once; how many. Raises OperatorError."""
         texts = texts_of(self._language)

@@ -138,6 +138,7 @@ class Service:
         trunks = {name: _trunk(name, settings) for name in settings.trunks}
         self.metrics = Metrics(trunks)
         self.sounds = settings.library
+        hold = settings.sounds.hold_music
         self.endpoint = Endpoint(
             reactor,
             _routes(settings),
@@ -212,7 +213,7 @@ class Service:
                 settings.codecs,
                 settings.media.transcode,
                 ringback=[self.sounds.find("tone.ringback")],
-                hold_music=self._hold_music(ids),
+                hold_music=None if hold is None else self.sounds.music_each_time(hold, ids.below),
                 # Offering SRTP to everybody is not what a service does that merely takes it.
                 srtp="accepted" if settings.media.srtp == "optional" else settings.media.srtp,
                 quality=QualityLimits(rtp_timeout_s=settings.media.rtp_timeout),
@@ -419,14 +420,6 @@ class Service:
     async def _find_sound(self, name: str) -> Sound:
         """A sound may have to be read from a disk, or spoken."""
         return await self._in_thread(lambda: self.sounds.find(name))
-
-    def _hold_music(self, ids: Ids) -> Callable[[], Sequence[Sound]] | None:
-        """What gives the music of a held call, each time from somewhere else. Raises OperatorError."""
-        name = self._settings.sounds.hold_music
-        if name is None:
-            return None
-        self.sounds.music(name, ids.below)
-        return lambda: self.sounds.music(name, ids.below).from_start()
 
     def _in_thread(self, function: Callable[[], T]) -> Deferred[T]:
         """Reading, compiling and testing a large dialplan takes a while: calls go on beside it."""

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from pbx.cli.interop.case import find_suite
+from pbx.cli.interop.scenario import fill
 from pbx.errors import DocumentError, OperatorError
 
 CONFIG = 'domain: pbx.test\nusers:\n  "1001": {password: x}\n  "1002": {password: y}\n'
@@ -38,6 +39,11 @@ def problems(directory: Path, case: str) -> list[str]:
     with pytest.raises(DocumentError) as caught:
         find_suite(directory)
     return [f"{each.place.line}:{each.place.column} {each.message}" for each in caught.value.problems]
+
+
+def test_the_values_of_a_case_stand_anywhere_in_its_scenario() -> None:
+    text = '<pause milliseconds="[stays]"/><recv/>[stays] [sdp]'
+    assert fill(text, {"stays": "900"}) == '<pause milliseconds="900"/><recv/>900 [sdp]'
 
 
 def test_a_case_is_read(tmp_path: Path) -> None:

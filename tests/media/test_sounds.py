@@ -11,7 +11,7 @@ from pbx.errors import OperatorError
 from pbx.media import speech
 from pbx.media.music import PIECES, Piece
 from pbx.media.phrases import LANGUAGES, say_digits, say_number, say_position, say_wait, texts_of
-from pbx.media.sounds import SoundLibrary
+from pbx.media.sounds import Playlist, SoundLibrary
 from pbx.media.values import Sound
 from pbx.media.wav import write_wav
 from tests.media.spectrum import sine, strength
@@ -170,6 +170,26 @@ class TestMusic:
         assert len(playlist.sounds) == len(PIECES)
         assert asked == [sum(len(sound.samples) for sound in playlist.sounds)]
         assert playlist.start == asked[0] - 1
+
+    @pytest.mark.parametrize("start", [0, 2, 3, 4, 6])
+    def test_a_playlist_from_its_start_goes_round_once(self, start: int) -> None:
+        parts = [np.arange(3, dtype=np.int16), np.arange(3, 7, dtype=np.int16)]
+        playlist = Playlist(tuple(Sound(part, 8000) for part in parts), start)
+        heard = np.concatenate([sound.samples for sound in playlist.from_start()])
+        assert heard.tolist() == np.roll(np.arange(7), -start).tolist()
+
+    def test_music_goes_on_when_its_files_are_gone(
+        self, own: Path, library: SoundLibrary, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        put(own / "music" / "jazz" / "c.wav", 700)
+        again = library.music_each_time("jazz", lambda _: 1)
+        (before,) = library.music("jazz", lambda _: 0).sounds
+        (own / "music" / "jazz" / "c.wav").unlink()
+        heard = np.concatenate([sound.samples for sound in again()])
+        assert np.array_equal(heard, np.roll(before.samples, -1))
+        assert "no music 'jazz'" in caplog.text
+        with pytest.raises(OperatorError, match="no music 'polka'"):
+            library.music_each_time("polka", lambda _: 0)
 
     def test_the_operators_files_are_the_music_instead(self, own: Path, library: SoundLibrary) -> None:
         put(own / "music" / "b.wav", 500)
