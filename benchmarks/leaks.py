@@ -99,7 +99,7 @@ def search(subject: Subject, *, calls: int, rate: int, rounds: int, patience: fl
         for number in range(1, rounds + 1):
             load = call(subject, answering, rate, calls)
             pause(patience)
-            left = tuple(subject.service.leftovers(before, 0))
+            left = tuple(subject.service.left_after(before, 0, 2.0))
             found.append(Round(load, left, machine.resident_bytes(subject.pid)))
             say(found[-1].line(number))
     return Verdict(resident_before, tuple(found), subject.faults())

@@ -11,7 +11,6 @@ from benchmarks import machine
 from benchmarks.leaks import ALLOWED_GROWTH, MIB
 from benchmarks.load import Load, call, callees
 from benchmarks.subject import Subject
-from pbx.cli.interop.clock import pause
 
 Say = Callable[[str], None]
 
@@ -98,8 +97,7 @@ def soak(subject: Subject, *, rate: int, seconds: float, warm: float, patience: 
         with _watched(subject.pid) as resident:
             load = call(subject, answering, rate, max(1, round(rate * seconds)))
         used = machine.cpu_seconds(subject.pid) - used
-        pause(patience)
-        left = tuple(subject.service.leftovers(before, 0))
+        left = tuple(subject.service.left_after(before, 0, patience))
     cost = used * 1000 / max(1, load.successful)
     verdict = Verdict(rate, load, cost, tuple(resident), left, subject.faults())
     say(verdict.line())

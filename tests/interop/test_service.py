@@ -3,7 +3,7 @@ import subprocess
 import sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Thread, Timer
 from typing import Self
 
 import pytest
@@ -189,6 +189,19 @@ def test_descriptors_and_threads_that_are_left_are_told() -> None:
         assert child.stdout.readline() == "leaked\n"
         assert service.leftovers(before, 0) == ["1 more descriptors: /dev/null", "1 more threads"]
         child.stdin.write("\n")
+
+
+@pytest.mark.network
+def test_a_clean_service_is_not_waited_for_and_a_leak_is_told_in_the_end() -> None:
+    dirty = CLEAN.replace("pbx_legs_active 0", "pbx_legs_active 2")
+    with _Page(dirty) as page:
+        service = Service([], page.address)
+        before = Snapshot(Numbers(CLEAN), {}, 0, 0)
+        assert service.left_after(before, 0, 0.0) == ["pbx_legs_active is 2"]
+        cleaning = Timer(0.1, setattr, (page, "text", CLEAN))
+        cleaning.start()
+        assert service.left_after(before, 0, 600.0) == []
+        cleaning.join()
 
 
 @pytest.mark.network

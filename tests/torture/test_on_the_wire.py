@@ -53,6 +53,7 @@ def stranger(service: Service) -> Iterator[LiveStranger]:
     try:
         one.open()
     except OSError as error:
+        one.close()
         pytest.skip(f"a port of {STRANGER} is taken: {error}")
     yield one
     one.close()
@@ -125,8 +126,7 @@ def test_every_verdict_and_a_call_that_survives(
     network.until(lambda: bob.requests("BYE"))
     bob.answer_last(200, "BYE")
 
-    wait_until(lambda: not service.leftovers(before, registrations=2), 60)
-    assert service.leftovers(before, registrations=2) == []
+    assert service.left_after(before, registrations=2, seconds=60) == []
     assert service.trouble(0) == []
     assert service.stop() == 0
 

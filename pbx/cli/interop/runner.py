@@ -330,14 +330,8 @@ class Runner:
         if run.faults or service.http is None:
             return
         shape = run.case.shape
-        left: list[str] = []
-
-        def clean() -> bool:
-            left[:] = service.leftovers(before, shape.registrations)
-            return not left
-
-        if not wait_until(clean, LEFTOVER_SECONDS, 0.25):
-            run.faults += [f"left behind after {LEFTOVER_SECONDS:g} s: {what}" for what in left]
+        left = service.left_after(before, shape.registrations, LEFTOVER_SECONDS)
+        run.faults += [f"left behind after {LEFTOVER_SECONDS:g} s: {what}" for what in left]
         self._judge_recordings(run)
         self._judge_decisions(run, service)
         numbers = service.numbers()

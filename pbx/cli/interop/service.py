@@ -22,6 +22,9 @@ _START_SECONDS = 240.0
 _STOP_SECONDS = 15.0
 _MEDIA_POOL = 8
 
+# How often somebody who waits for a clean service looks.
+_LOOK_SECONDS = 0.25
+
 # What a case must leave at zero, what must be as the case expects, what must not grow.
 GAUGES = (
     "pbx_calls_active",
@@ -243,6 +246,21 @@ class Service:
             left.append(f"{len(descriptors) - len(before.descriptors)} more descriptors: {', '.join(added)}")
         if (threads := self.threads()) > before.threads:
             left.append(f"{threads - before.threads} more threads")
+        return left
+
+    def left_after(self, before: Snapshot, registrations: int, seconds: float) -> list[str]:
+        """What is left behind when `seconds` have gone by; empty as soon as nothing is.
+
+        A look reads /metrics, and the connection of that may outlive it for a moment: whoever looks again at
+        once finds it.
+        """
+        left: list[str] = []
+
+        def clean() -> bool:
+            left[:] = self.leftovers(before, registrations)
+            return not left
+
+        wait_until(clean, seconds, _LOOK_SECONDS)
         return left
 
 
