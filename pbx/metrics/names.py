@@ -91,7 +91,7 @@ DROP_CAUSES: Final = (
     "unanswerable", "via",
 )  # fmt: skip
 
-AUTH_CAUSES: Final = ("credentials", "stale", "replay", "qop", "algorithm", "malformed")
+AUTH_CAUSES: Final = ("credentials", "stale", "replay", "qop", "algorithm", "malformed", "other-user")
 
 REGISTRATION_CAUSES: Final = ("added", "refreshed", "removed", "expired", "flow-closed", "dropped")
 

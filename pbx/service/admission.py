@@ -91,6 +91,10 @@ class Admission:
         verified = self._verified(request, now)
         return verified if isinstance(verified, Challenge) else verified.user
 
+    def knows(self, user: str) -> bool:
+        """Whether there is a user of this name: for our own log, never for the answer."""
+        return user in self._users
+
     def _verified(self, request: Request, now: float) -> Authenticated | Challenge:
         algorithms = self._own_algorithms.get(request.from_.uri.username) if self._own_algorithms else None
         return self._authenticator.check(request, now, algorithms=algorithms)

@@ -56,6 +56,10 @@ class Counting:
         """A digest challenge: "none" answers a request without credentials."""
         self._metrics.challenged(failure)
 
+    def impersonated(self) -> None:
+        """A user who proved who it is would register for another."""
+        self._metrics.authentication_failed("other-user")
+
     def call_started(self, record: CallRecord) -> None:
         """An INVITE became a call."""
         self._metrics.call_attempted("in", _trunk(record))

@@ -5,7 +5,7 @@ registrar, the dialogs of all calls and the media plane; the edge gives it the n
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, assert_never
@@ -37,9 +37,10 @@ from pbx.service.network import Network, OwnAddress
 from pbx.service.overload import Overload
 from pbx.service.quality import QualityRounds
 from pbx.service.screening import ALLOW, DIALOG_ALLOW, PRODUCT, screen
+from pbx.service.security_log import SecurityLog
 from pbx.sip import outputs as from_layer
 from pbx.sip import session_events as from_session
-from pbx.sip.authentication import Challenge
+from pbx.sip.authentication import Challenge, Failure
 from pbx.sip.dialog import DialogId, received_id
 from pbx.sip.flow import Flow, Transport
 from pbx.sip.framing import FramingError
@@ -142,7 +143,8 @@ class Switch:
         self.live = LiveFacts(registrar)
         self.shared = Shared(settings, media, ids, recorder)
         self.quality = QualityRounds(media, settings.quality, observer)
-        self._deadlines: Deadlines[Leg | Call] = Deadlines()
+        self._security = SecurityLog()
+        self._deadlines: Deadlines[Leg | Call | SecurityLog] = Deadlines()
         self._reached: Counter[str] = Counter()
         self._overload = Overload()
 
@@ -256,8 +258,10 @@ class Switch:
         for due, _ in self._deadlines.expire(now):
             if isinstance(due, Leg):
                 self._from_session(due, due.session.handle_timer(now), now, out)
-            else:
+            elif isinstance(due, Call):
                 self._from_call(due, due.handle_timer(now), now, out)
+            else:
+                due.handle_timer()
         self._bindings(self.registrar.handle_timer(now), out)
         for leg in self.quality.handle_timer(now):
             call = leg.call
@@ -343,16 +347,28 @@ class Switch:
     def _register(self, request: Request, flow: Flow, now: float, out: list[Output]) -> Response:
         user = self._admission.registering(request, now)
         if isinstance(user, Challenge):
-            return self._challenge(request, user)
+            return self._challenge(request, user, flow, now)
         if request.to.uri.username != user:
+            self._observer.impersonated()
+            self._failed(request, flow, "registers another user", user, now)
             raise PeerError(403, "")  # nobody registers for somebody else
         reply = self.registrar.receive(user, request, flow, now)
         self._bindings(reply.events, out)
         return respond(request, reply.status, reply.reason, to_tag=self._ids.tag(), headers=reply.headers)
 
-    def _challenge(self, request: Request, challenge: Challenge) -> Response:
+    def _challenge(self, request: Request, challenge: Challenge, flow: Flow, now: float) -> Response:
         self._observer.challenged(challenge.failure)
+        reason = _FAILED.get(challenge.failure)
+        if reason is not None:
+            if challenge.failure == "credentials" and not self._admission.knows(challenge.user):
+                reason = "unknown user"
+            self._failed(request, flow, reason, challenge.user, now)
         return respond(request, 401, to_tag=self._ids.tag(), headers=challenge.headers)
+
+    def _failed(self, request: Request, flow: Flow, reason: str, user: str, now: float) -> None:
+        due = self._security.failed(request.method, flow, reason, user, now)
+        if due is not None:
+            self._deadlines.set(self._security, due)
 
     # -- new calls -------------------------------------------------------------------------------------------
 
@@ -362,7 +378,7 @@ class Switch:
         """Make a call of an INVITE, or return what refuses it."""
         source = self._admission.source(request, flow, now)
         if isinstance(source, Challenge):
-            return self._challenge(request, source)
+            return self._challenge(request, source, flow, now)
         if self.draining or len(self.calls) >= self._max_calls:
             if not self.draining:
                 self._reached["calls"] += 1
@@ -541,6 +557,13 @@ class WallClock(Protocol):
         """Now, with a zone."""
         ...
 
+
+# What is worth a line: a stale nonce, or one that is used again, is how a phone learns of a new one.
+_FAILED: Mapping[Failure, str] = {
+    "credentials": "wrong password",
+    "qop": "no qop in the answer",
+    "algorithm": "another algorithm",
+}
 
 _SPOKEN = frozenset({None, "udp", "tcp"})
 

@@ -46,12 +46,14 @@ class Authenticated:
 class Challenge:
     """Answer 401 with these headers (one WWW-Authenticate for each algorithm, in order of preference).
 
-    `failure` says why, for counters only: it never tells an unknown user from a wrong password.
+    `failure` says why, for counters and logs, and `user` who was named, as a bare user name (empty: nobody).
+    Neither tells an unknown user from a wrong password.
     """
 
     headers: list[tuple[str, str]]
     stale: bool
     failure: Failure
+    user: str = ""
 
 
 class NonceUses:
@@ -168,19 +170,21 @@ class Authenticator:
             return self._challenge(offered, now, "none")
         credentials = next((presented[name] for name in offered if name in presented), None)
         if credentials is None:
-            return self._challenge(offered, now, "algorithm")
+            named, _ = self._named(next(iter(presented.values())).username)
+            return self._challenge(offered, now, "algorithm", named)
+        named, with_domain = self._named(credentials.username)
         if credentials.qop != "auth" and (credentials.qop or not self._without_qop):
-            return self._challenge(offered, now, "qop")
+            return self._challenge(offered, now, "qop", named)
         if not same_resource(credentials.uri, request.uri):
             raise PeerError(400, "Authorization Is For Another URI")
         algorithm: Algorithm = "SHA-256" if credentials.algorithm == "SHA-256" else "MD5"
-        user = self._verified_user(credentials, algorithm, request.method)
-        failure = self._nonce_failure(credentials, algorithm, now, right=user is not None)
-        if user is None:
-            return self._challenge(offered, now, "credentials")
+        right = self._proves(credentials, algorithm, request.method, named, with_domain=with_domain)
+        failure = self._nonce_failure(credentials, algorithm, now, right=right)
+        if not right:
+            return self._challenge(offered, now, "credentials", named)
         if failure is not None:
-            return self._challenge(offered, now, failure)
-        return Authenticated(user)
+            return self._challenge(offered, now, failure, named)
+        return Authenticated(named)
 
     def challenge(self, now: float) -> Challenge:
         """A challenge for a request whose credentials are not even looked at."""
@@ -198,23 +202,32 @@ class Authenticator:
                 presented.setdefault(credentials.algorithm, credentials)
         return presented
 
-    def _verified_user(self, credentials: DigestCredentials, algorithm: Algorithm, method: str) -> str | None:
-        """The user whose password the response proves. The work is the same for every user name."""
-        username = credentials.username
+    def _named(self, username: str) -> tuple[str, bool]:
+        """The bare user name of a `username`, and whether our domain was with it."""
         if len(username) > _MAX_USERNAME_CHARACTERS:
             raise PeerError(400, "Malformed Authorization")
         user, at, domain = username.rpartition("@")
         with_domain = bool(at) and domain.lower() == self._realm.lower()
-        if not with_domain:
-            user = username
-        octets = f"{algorithm}:{username}".encode("utf-8", "surrogateescape")
+        return (user, True) if with_domain else (username, False)
+
+    def _proves(
+        self,
+        credentials: DigestCredentials,
+        algorithm: Algorithm,
+        method: str,
+        user: str,
+        *,
+        with_domain: bool,
+    ) -> bool:
+        """Whether the response proves that user's password. The work is the same for every user name."""
+        octets = f"{algorithm}:{credentials.username}".encode("utf-8", "surrogateescape")
         unguessable = digest(self._secret, b"ha1:" + octets, "sha256").hex()
         stored = self._credentials(user)
         known = stored.of(algorithm, with_domain=with_domain) if stored is not None else ""
         ha1 = known or (unguessable if algorithm == "SHA-256" else unguessable[:32])
         expected = credentials.expected_response(ha1, method).encode("ascii")
         given = credentials.response.encode("utf-8", "surrogateescape")
-        return user if compare_digest(expected, given) and known else None
+        return compare_digest(expected, given) and bool(known)
 
     def _nonce_failure(
         self, credentials: DigestCredentials, algorithm: Algorithm, now: float, *, right: bool
@@ -249,7 +262,9 @@ class Authenticator:
         octets = f"nonce:{algorithm}:{self._realm}:{signed}".encode("utf-8", "surrogateescape")
         return digest(self._secret, octets, "sha256").hex()[:_SIGNATURE_DIGITS]
 
-    def _challenge(self, algorithms: Sequence[Algorithm], now: float, failure: Failure) -> Challenge:
+    def _challenge(
+        self, algorithms: Sequence[Algorithm], now: float, failure: Failure, user: str = ""
+    ) -> Challenge:
         match failure:
             case "stale" | "replay":
                 stale = True
@@ -263,7 +278,7 @@ class Authenticator:
             nonce = signed + self._signature(signed, algorithm)
             value = str(DigestChallenge(self._realm, nonce, algorithm, stale=stale))
             headers.append(("WWW-Authenticate", value))
-        return Challenge(headers, stale, failure)
+        return Challenge(headers, stale, failure, user)
 
 
 def same_resource(given: str, request_uri: str) -> bool:
