@@ -61,8 +61,9 @@ class StatusReport(_Model):
 
 
 class LegReport(_Model):
-    """One leg of a call; `peer` is a user, a trunk or a URI.
+    """One leg of a call; `id` is the Call-ID of its dialog, `peer` a user, a trunk or a URI.
 
+    `holds` says that the peer has put us on hold.
     `packets_…`, `jitter_ms` and `mos` are what we hear, `peer_…` what they say they hear; the scores are of
     the last few seconds. `buffer_ms` is the delay of the jitter buffer while the leg is mixed, `troubles` are
     the alarms that are not over, such as "one-way-audio in".
@@ -73,6 +74,7 @@ class LegReport(_Model):
     state: str
     peer: str
     codec: str | None = None
+    holds: bool = False
     packets_received: int | None = None
     packets_sent: int | None = None
     packets_lost: int | None = None

@@ -145,7 +145,7 @@ def calls(config: Path, since: str | None, limit: int, as_json: bool) -> None:
 
 def _leg(leg: dict[str, Any]) -> str:
     words = f"{leg['peer']} {leg['codec'] or ''}".strip()
-    troubles = ", ".join(leg.get("troubles", ()))
+    troubles = ", ".join([*(["holds"] if leg.get("holds") else []), *leg.get("troubles", ())])
     return f"{words} ({troubles})" if troubles else words
 
 

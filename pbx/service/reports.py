@@ -26,6 +26,7 @@ from pbx.call.table import State
 from pbx.media.plane import MediaPlane
 from pbx.metrics.metrics import Distribution, Metrics
 from pbx.net.endpoint import Endpoint
+from pbx.sdp.direction import is_hold
 from pbx.service.clock import Clock
 from pbx.service.conductor import Conductor
 from pbx.service.router import Router
@@ -49,10 +50,21 @@ _STATES: Mapping[State, CallState] = {
 }
 
 
-def call_state(state: State, *, answered: bool) -> CallState:
-    """What a call in `state` is shown as; `answered` says whether its caller's INVITE has a 200."""
+def call_state(state: State, *, answered: bool, held: bool = False) -> CallState:
+    """What a call in `state` is shown as.
+
+    `answered` says whether its caller's INVITE has a 200, `held` whether one of those who talk holds.
+    """
     shown = _STATES[state]
-    return "answered" if shown == "early" and answered else shown
+    if shown == "early" and answered:
+        shown = "answered"
+    return "held" if held and shown == "answered" else shown
+
+
+def holds(leg: Leg) -> bool:
+    """Whether whoever is at the other end of a leg has put us on hold (RFC 3264 §8.4)."""
+    direction = leg.audio.their_direction
+    return direction is not None and is_hold(direction)
 
 
 class Reports:
@@ -181,7 +193,11 @@ class Reports:
         caller = verdict.call.caller if verdict is not None else None
         return CallReport(
             id=record.id,
-            state=call_state(call.state, answered=record.answered_at is not None),
+            state=call_state(
+                call.state,
+                answered=record.answered_at is not None,
+                held=any(holds(leg) for leg in (call.caller, call.other) if leg is not None),
+            ),
             caller=record.caller,
             caller_name=caller.name if caller is not None else "",
             called=record.called,
@@ -201,10 +217,11 @@ class Reports:
         said = None if watch is None else watch.said
         mixed = statistics is not None and audio.row is not None and self._media.shows(audio.row) in _MIXED
         return LegReport(
-            id=leg.session.call_id if not incoming else "",
+            id=leg.session.call_id,
             direction="in" if incoming else "out",
             state=str(leg.session.state),
             peer=leg.label,
+            holds=holds(leg),
             codec=None if audio.agreed is None else audio.agreed.codec.encoding,
             packets_received=None if statistics is None else statistics.received.packets,
             packets_sent=None if statistics is None else statistics.sent.packets,

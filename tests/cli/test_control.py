@@ -39,6 +39,7 @@ CALL = {
             "codec": "PCMU",
             "mos": 4.2,
             "peer_mos": 3.1,
+            "holds": True,
             "troubles": ["one-way-audio in"],
         },
         {"peer": "user/1002", "codec": None, "mos": None},
@@ -155,7 +156,7 @@ def test_calls_as_a_table(here: Path) -> None:
     result, _ = asked_for(here, {"calls": [CALL], "total": 7}, "calls")
     assert result.stdout.splitlines() == [
         "call  state     since  from  to    mos   legs",
-        "c1    answered  12 s   1001  1002  3.1!  user/1001 PCMU (one-way-audio in) - user/1002",
+        "c1    answered  12 s   1001  1002  3.1!  user/1001 PCMU (holds, one-way-audio in) - user/1002",
         "and 6 more",
     ]
 
