@@ -1,4 +1,4 @@
-"""The HTTP API: what is going on, the metrics, and ending a call.
+"""The HTTP API: what is going on, and the metrics.
 
 Every endpoint is a coroutine and runs in the reactor's own loop: none may block, and none uses a thread.
 """
@@ -6,9 +6,9 @@ Every endpoint is a coroutine and runs in the reactor's own loop: none may block
 from collections.abc import Iterable
 from http import HTTPStatus
 from itertools import islice
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Protocol
 
-from fastapi import FastAPI, Path, Query, Request, Response
+from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
@@ -19,7 +19,6 @@ from pbx.api.models import (
     CallReport,
     CallsReport,
     ErrorReport,
-    HangupReport,
     HealthReport,
     RegistrationReport,
     RegistrationsReport,
@@ -44,13 +43,6 @@ class StatusSource(Protocol):
         """The bindings that are alive; read no further than is shown."""
 
 
-class Control(Protocol):
-    """Who can change what is going on: the service."""
-
-    def hang_up(self, call_id: str) -> bool:
-        """Begin to end a call; False when there is none of this id."""
-
-
 class MetricsPage(Protocol):
     """Who has the metrics."""
 
@@ -59,19 +51,16 @@ class MetricsPage(Protocol):
 
 
 _Limit = Annotated[int, Query(ge=1, le=MAX_LISTED, description="how many to list")]
-_CallId = Annotated[str, Path(max_length=128, description="as `pbx calls` shows it")]
-_NO_CALL: dict[int | str, dict[str, Any]] = {404: {"model": ErrorReport}}
 
 
 def create_app(
     status: StatusSource,
     metrics: MetricsPage,
-    control: Control | None = None,
     *,
     version: str = "",
     hosts: Iterable[str] = (),
 ) -> FastAPI:
-    """The application. Without `control` it only shows things, and has nothing that changes them.
+    """The application, which only shows things; what changes them is added to it.
 
     `hosts` are the names, besides addresses and localhost, that a browser or scraper may ask us by.
     """
@@ -120,18 +109,7 @@ def create_app(
         total = len(shown) if len(shown) < limit else max(len(shown), status.status().registrations)
         return RegistrationsReport(total=total, registrations=shown)
 
-    if control is not None:
-        _add_control(app, control)
     return app
-
-
-def _add_control(app: FastAPI, control: Control) -> None:
-    @app.delete("/api/calls/{call_id}", status_code=HTTPStatus.ACCEPTED, responses=_NO_CALL)
-    async def hang_up(call_id: _CallId) -> HangupReport:
-        """Hang up a call: both legs get a BYE, or whatever ends them in their state."""
-        if not control.hang_up(call_id):
-            raise ApiError(404, "there is no call of this id", "`pbx calls` lists the calls")
-        return HangupReport(id=call_id)
 
 
 def _answer_errors_as_json(app: FastAPI) -> None:

@@ -142,13 +142,6 @@ class RegistrationsReport(_Model):
     registrations: list[RegistrationReport]
 
 
-class HangupReport(_Model):
-    """A call that was told to end."""
-
-    id: str
-    state: Literal["ending"] = "ending"
-
-
 class ProblemReport(_Model):
     """What is wrong at a place of a file."""
 

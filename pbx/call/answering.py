@@ -62,6 +62,18 @@ def resume(call: "Call", leg: Leg, detail: object, now: float) -> None:
         _sound(call, call.plan.sounds, loops=True, start=call.plan.start)
 
 
+def interrupt(call: "Call", sounds: Sequence[Sound]) -> bool:
+    """Let a caller who waits hear these, then its music again; False when it cannot hear them."""
+    plan = call.plan
+    if not isinstance(plan, Wait) or call.record.answered_at is None:
+        return False
+    silence(call)
+    if _sound(call, sounds, loops=False):
+        return True
+    _sound(call, plan.sounds, loops=True, start=plan.start)
+    return False
+
+
 def join_room(call: "Call", leg: Leg, detail: object, now: float) -> None:
     """Bring the caller into a room."""
     assert isinstance(detail, Join)

@@ -9,7 +9,7 @@ ourselves), `talking` (what crosses between the two legs) and `ending`.
 from collections.abc import Callable, Sequence
 from typing import assert_never
 
-from pbx.call import answering, dialling, ending, summoning, talking
+from pbx.call import announcing, answering, dialling, ending, summoning, talking
 from pbx.call.digits import Gathering, Press, Presses, Way, parse_info
 from pbx.call.leg import Leg
 from pbx.call.outputs import SIGNALS, CallOutput, Ending, LegClosed, Signal
@@ -34,7 +34,7 @@ from pbx.call.stage import Stage
 from pbx.call.summoning import Summoning
 from pbx.call.table import TABLE, Action, Input, State
 from pbx.errors import PeerError, ResourcesExhausted
-from pbx.media.values import SourceId
+from pbx.media.values import Sound, SourceId
 from pbx.sdp.description import Description, parse
 from pbx.sip import session_events as events
 from pbx.sip.session_table import State as SessionState
@@ -166,6 +166,10 @@ class Call:
         """Record the call from when two legs talk, or it is in a room, at once if they do; None: no more."""
         self.recording = recording
         talking.record(self)
+
+    def announce(self, sounds: Sequence[Sound]) -> bool:
+        """Let everybody hear these, once, over what is said; False when nothing can be played."""
+        return announcing.announce(self, sounds)
 
     def hang_up(self, now: float) -> list[CallOutput]:
         """End the call whatever its state."""
@@ -347,6 +351,7 @@ ACTIONS: dict[Action, Callable[[Call, Leg, object, float], None]] = {
     "relay_answer": talking.relay_answer,
     "relay_refusal": talking.relay_refusal,
     "pass_digit": talking.pass_digit,
+    "go_on": talking.go_on,
     "refuse_caller": ending.refuse_caller,
     "refuse_exhausted": ending.refuse_exhausted,
     "release_branches": ending.release_branches,

@@ -56,7 +56,7 @@ Action = Literal[
     "ring_group", "ring_next_group", "pass_progress", "connect", "drop_branch", "ask_again",
     "ask_after_timeout", "play", "ask_after_sounds", "collect", "await_digits", "take_digit",
     "ask_after_digits", "hold_on", "resume", "tell_ringing", "pick_up", "tell_digit",
-    "join_room", "enter_room", "pass_digit", "answer_echo", "refuse_caller",
+    "join_room", "enter_room", "pass_digit", "go_on", "answer_echo", "refuse_caller",
     "refuse_exhausted", "release_branches", "release_other", "release_all", "complete_late_offer",
     "relay_offer", "relay_answer", "relay_refusal", "finish",
 ]  # fmt: skip
@@ -139,6 +139,7 @@ TABLE: dict[tuple[State, Input], tuple[Action, State]] = {
     ("conferring", "caller-cancelled"): ("release_branches", "ending"),
     ("conferring", "hang-up"): ("release_all", "ending"),
     ("talking", "digit"): ("pass_digit", "talking"),
+    ("talking", "played"): ("go_on", "talking"),
     ("talking", "answered"): ("pick_up", "talking"),
     ("talking", "acknowledged"): ("complete_late_offer", "talking"),
     ("talking", "unanswerable"): ("release_all", "ending"),

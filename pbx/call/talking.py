@@ -129,7 +129,7 @@ def relay_offer(call: "Call", leg: Leg, detail: object, now: float) -> None:
     music = call.settings.hold_music is not None and other is not None and other.audio.can_mix
     _carry_out(call, call.offers.offered(leg, other, detail.body, now, here=music), now)
     if music and call.state == "talking":
-        _hold_music(call)
+        hold_music(call)
 
 
 def relay_answer(call: "Call", leg: Leg, detail: object, now: float) -> None:
@@ -150,8 +150,13 @@ def _carry_out(call: "Call", steps: Steps, now: float) -> None:
         call.absorb(leg, outputs, now)
 
 
-def _hold_music(call: "Call") -> None:
-    """When one side holds, and only one, the other hears music."""
+def go_on(call: "Call", leg: Leg, detail: object, now: float) -> None:
+    """What two who talk were told is over: if one of them holds, the other has music again."""
+    hold_music(call)
+
+
+def hold_music(call: "Call") -> None:
+    """When one side holds, and only one, the other hears music, instead of anything else."""
     other = call.other
     music = call.settings.hold_music
     if music is None or other is None or call.caller.audio.row is None or other.audio.row is None:
@@ -164,11 +169,13 @@ def _hold_music(call: "Call") -> None:
             stage.rows = (call.caller.audio.row, other.audio.row)
         deaf = holders[0].audio.row
         if stage.source is None or stage.deaf != deaf:
+            if stage.source is not None:
+                call.shared.listeners.sources.pop(stage.source, None)
             try:
                 stage.play(music(), loops=True, deaf=deaf)
             except ResourcesExhausted as bound:
                 call.shared.ran_out(bound)
-    elif stage is not None and stage.source is not None:
+    elif stage is not None and stage.source is not None and stage.deaf is not None:
         stage.silence()
 
 

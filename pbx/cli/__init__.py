@@ -47,6 +47,9 @@ VERBS: Mapping[str, Verb] = {
     "queues": Verb(
         "pbx.cli.queues:queues", "Show who waits and who serves; agents, supervisors, simulation."
     ),
+    "hangup": Verb("pbx.cli.calls:hangup", "End a call, or all of them."),
+    "dtmf": Verb("pbx.cli.calls:dtmf", "Send keys to one side of a call."),
+    "play": Verb("pbx.cli.calls:play", "Let the two of a call, or a caller who waits, hear a sound."),
     "record": Verb("pbx.cli.record:record", "Pause the recording of a call, and go on with it."),
     "sipp": Verb("pbx.cli.sipp:sipp", "Run the SIPp suite against a PBX that it starts."),
     "bench": Verb("pbx.cli.bench:bench", "Measure calls and packets on this machine."),

@@ -28,7 +28,6 @@ from pbx.metrics.metrics import Distribution, Metrics
 from pbx.net.endpoint import Endpoint
 from pbx.sdp.direction import is_hold
 from pbx.service.clock import Clock
-from pbx.service.conductor import Conductor
 from pbx.service.router import Router
 from pbx.service.switch import Switch
 
@@ -68,14 +67,13 @@ def holds(leg: Leg) -> bool:
 
 
 class Reports:
-    """Reads the machines; changes nothing but what `hang_up` is asked to."""
+    """Reads the machines; changes nothing."""
 
     def __init__(
         self,
         domain: str,
         switch: Switch,
         router: Router,
-        conductor: Conductor,
         media: MediaPlane,
         endpoint: Endpoint,
         clock: Clock,
@@ -83,7 +81,6 @@ class Reports:
         self._domain = domain
         self._switch = switch
         self._router = router
-        self._conductor = conductor
         self._media = media
         self._endpoint = endpoint
         self._clock = clock
@@ -131,13 +128,6 @@ class Reports:
                 instance=binding.instance,
                 user_agent=binding.user_agent,
             )
-
-    def hang_up(self, call_id: str) -> bool:
-        """Begin to end a call; False when there is none of this id."""
-        if call_id not in self._switch.calls:
-            return False
-        self._conductor.hang_up(call_id)
-        return True
 
     def observe(self, metrics: Metrics) -> None:
         """Have the gauges read from their owners at each scrape."""

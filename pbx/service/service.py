@@ -16,6 +16,7 @@ from twisted.internet.threads import deferToThreadPool
 from zope.interface import implementer
 
 from pbx.api.app import create_app
+from pbx.api.calls import add_calls
 from pbx.api.dialplans import add_dialplans
 from pbx.api.models import ListenerReport
 from pbx.api.queues import add_queues
@@ -41,6 +42,7 @@ from pbx.net.resolver import Resolver
 from pbx.registrar.binding import Binding, BindingEvent, BindingRemoved, RegistrarLimits
 from pbx.registrar.registrar import Registrar
 from pbx.service.admission import Admission, Trunk, User
+from pbx.service.call_control import CallControl
 from pbx.service.clock import Clock
 from pbx.service.conductor import Conductor
 from pbx.service.counting import Counting
@@ -265,9 +267,10 @@ class Service:
             self.queues.desk,
         )
         self.queues.conductor = self.conductor
-        self.reports = Reports(
-            settings.domain, self.switch, self.router, self.conductor, self.media, self.endpoint, clock
+        self.call_control = CallControl(
+            self.switch.calls, self.conductor, self.media, self._find_sound, clock.now
         )
+        self.reports = Reports(settings.domain, self.switch, self.router, self.media, self.endpoint, clock)
         self.reports.observe(self.metrics)
         self.book.observe(self.metrics)
         self.queues.observe(self.metrics)
@@ -316,8 +319,9 @@ class Service:
         settings = self._settings
         hosts = [settings.domain, settings.external_address or ""]
         control = settings.directories.state / CONTROL_SOCKET
-        page = create_app(self.reports, self.metrics, None, version=VERSION, hosts=hosts)
-        full = create_app(self.reports, self.metrics, self.reports, version=VERSION, hosts=hosts)
+        page = create_app(self.reports, self.metrics, version=VERSION, hosts=hosts)
+        full = create_app(self.reports, self.metrics, version=VERSION, hosts=hosts)
+        add_calls(full, self.call_control)
         add_dialplans(page, self.dialplans)
         add_dialplans(full, self.dialplans, self.dialplans)
         add_queues(page, self.queues)

@@ -61,7 +61,6 @@ class TestWhoHolds:
             DOMAIN,
             house.switch,
             house.router,
-            cast("Any", None),
             cast("Any", media),
             cast("Any", None),
             Clock(lambda: house.now, lambda: BEGAN),

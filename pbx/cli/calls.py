@@ -1,0 +1,104 @@
+"""`pbx hangup`, `dtmf` and `play`: what operators do with the calls of a running service."""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import click
+
+from pbx.cli.control import exchange
+from pbx.cli.output import print_json
+from pbx.errors import OperatorError
+
+_config = click.option(
+    "--config",
+    metavar="FILE",
+    default="pbx.yaml",
+    type=click.Path(path_type=Path),
+    help="The configuration of the service; it says where the control socket is.",
+)
+_json = click.option("--json", "as_json", is_flag=True, help="Print the API's answer as JSON.")
+_call = click.argument("call_id", metavar="CALL-ID")
+
+
+@click.command()
+@click.argument("call_id", metavar="CALL-ID", required=False)
+@click.option("--all", "every", is_flag=True, help="End every call there is.")
+@_config
+@_json
+def hangup(call_id: str | None, every: bool, config: Path, as_json: bool) -> None:
+    """End a call: whoever talks gets a BYE, whoever rings is given up.
+
+    CALL-ID is as `pbx calls` shows it, or the SIP Call-ID of a leg. Exit code 1 when there is no such call.
+    With --json: {"id", "state": "ending"}, with --all {"calls": [id]}.
+    """
+    if every == (call_id is not None):
+        raise click.UsageError("name a call, or give --all")
+    if call_id is None:
+        value = _change(config, "DELETE", "/api/calls")
+        ended = value["calls"]
+        words = "there was no call" if not ended else "\n".join(f"call {each} ends" for each in ended)
+    else:
+        value = _change(config, "DELETE", _path(call_id))
+        words = f"call {value['id']} ends"
+    if as_json:
+        print_json(value)
+    else:
+        click.echo(words)
+
+
+@click.command()
+@_call
+@click.argument("digits", metavar="DIGITS")
+@click.option(
+    "--leg",
+    "side",
+    type=click.Choice(["caller", "callee"]),
+    help="Who gets them; without it the callee, and the caller when nobody else is there.",
+)
+@_config
+@_json
+def dtmf(call_id: str, digits: str, side: str | None, config: Path, as_json: bool) -> None:
+    """Send the keys DIGITS (0-9, *, #, A-D; 32 at most) to a phone or trunk, one after the other.
+
+    They go as telephone-events (RFC 4733). Exit code 1 when there is no such call, or the peer takes none.
+    With --json: {"id", "peer", "digits"}.
+    """
+    if not digits or len(digits) > 32 or set(digits.upper()) - set("0123456789*#ABCD"):
+        raise click.BadParameter(f"{digits!r} is not 1 to 32 of 0-9, *, # and A-D", param_hint="DIGITS")
+    query = {"digits": digits, **({} if side is None else {"side": side})}
+    value = _change(config, "POST", _path(call_id, "digits"), query)
+    if as_json:
+        print_json(value)
+    else:
+        click.echo(f"{value['peer']} is sent {value['digits']}")
+
+
+@click.command()
+@_call
+@click.argument("sound", metavar="SOUND")
+@_config
+@_json
+def play(call_id: str, sound: str, config: Path, as_json: bool) -> None:
+    """Let two who talk, or a caller who waits, hear SOUND, once; they go on talking meanwhile.
+
+    SOUND is a name as a `play:` of a dialplan has it. Exit code 1 when there is no such call or sound, or the
+    call does something else. With --json: {"id", "sound", "seconds"}.
+    """
+    value = _change(config, "POST", _path(call_id, "play"), {"sound": sound})
+    if as_json:
+        print_json(value)
+    else:
+        click.echo(f"call {value['id']} hears {value['sound']} for {value['seconds']:.1f} s")
+
+
+def _path(call_id: str, what: str = "") -> str:
+    return f"/api/calls/{quote(call_id, safe='')}" + (f"/{what}" if what else "")
+
+
+def _change(config: Path, method: str, path: str, query: dict[str, str] | None = None) -> Any:
+    status, value = exchange(config, method, f"{path}?{urlencode(query)}" if query else path)
+    if status >= 300:
+        said = value if isinstance(value, dict) else {}
+        raise OperatorError(said.get("error") or f"the service answered {status}", said.get("hint") or "")
+    return value
