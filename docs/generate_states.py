@@ -74,7 +74,9 @@ TABLES = (
         "Call",
         "pbx.call.table",
         "TABLE",
-        "The two legs together: who is rung, who talks with whom, and what ends it.",
+        "The two legs together: who is rung, who talks with whom, and what ends it. A call that we make "
+        "for somebody begins with ringing its caller.",
+        ("deciding", "originating"),
     ),
 )
 

@@ -1,4 +1,4 @@
-"""The API that changes calls: ending them, pressing keys, and letting sounds be heard in them."""
+"""The API that changes calls: making and ending them, pressing keys, letting sounds be heard in them."""
 
 from http import HTTPStatus
 from typing import Annotated, Any, Literal, Protocol, TypeVar
@@ -37,6 +37,14 @@ class DigitsReport(BaseModel):
     digits: str
 
 
+class OriginateReport(BaseModel):
+    """A call that is made: `rings` is who is rung to be its caller, `called` what they dial then."""
+
+    id: str
+    rings: str
+    called: str
+
+
 class PlayReport(BaseModel):
     """A sound that begins to be heard; `seconds` is how long it lasts."""
 
@@ -50,6 +58,9 @@ class CallControl(Protocol):
 
     A call goes by our id, or by the Call-ID of one of its legs.
     """
+
+    async def originate(self, whom: str, called: str, ring_s: float | None, shown: str) -> OriginateReport:
+        """Ring somebody who, having answered, calls somebody else; they are shown `shown`."""
 
     def hang_up(self, name: str) -> HangupReport | None:
         """Begin to end a call."""
@@ -72,10 +83,30 @@ _Side = Annotated[Side | None, Query(description="who gets them; the callee, if 
 _Sound = Annotated[str, Query(min_length=1, max_length=256, description="a name that a `play:` could have")]
 
 
+_From = Annotated[
+    str, Query(alias="from", min_length=1, max_length=256, description="a user, or a target as `dial` has it")
+]
+_To = Annotated[
+    str, Query(min_length=1, max_length=256, pattern=r"^\S+$", description="what is dialled for them")
+]
+_Ring = Annotated[float | None, Query(ge=1, le=600, description="how long they are rung, in seconds")]
+_Shown = Annotated[
+    str, Query(max_length=64, pattern=r"^\S*$", description="the number that they are shown meanwhile")
+]
+
+
 def add_calls(app: FastAPI, control: CallControl) -> None:
     """Add the paths to `app`."""
     unknown: dict[int | str, dict[str, Any]] = {404: {"model": ErrorReport}}
     refused: dict[int | str, dict[str, Any]] = {**unknown, 409: {"model": ErrorReport}}
+
+    @app.post("/api/calls", status_code=HTTPStatus.ACCEPTED, responses={409: {"model": ErrorReport}})
+    async def originate(whom: _From, to: _To, ring: _Ring = None, show: _Shown = "") -> OriginateReport:
+        """Ring somebody; when they answer, the dialplan decides as if they had called `to`."""
+        try:
+            return await control.originate(whom, to, ring, show)
+        except OperatorError as error:
+            raise _refusal(error) from None
 
     @app.delete("/api/calls/{call_id:path}", status_code=HTTPStatus.ACCEPTED, responses=unknown)
     async def hang_up(call_id: _CallId) -> HangupReport:

@@ -14,14 +14,14 @@ from pbx.sip.session import InviteSession
 def new_branch(
     destination: Destination,
     offered: Description | None,
-    caller: Audio,
+    caller: Audio | None,
     shared: Shared,
 ) -> Leg:
     """A leg with ports and an offer, ready for `session.start`.
 
     `offered` is the caller's offer, None when it left the offer to us. When the `caller` has been answered
-    already, with early media, everything that follows has to fit that answer. Raises ResourcesExhausted and
-    NothingFits, with nothing left open.
+    already, with early media, everything that follows has to fit that answer; None: there is no caller yet.
+    Raises ResourcesExhausted and, with a caller, NothingFits, with nothing left open.
     """
     settings, ids = shared.settings, shared.ids
     keys = LocalKeys(destination.srtp or settings.srtp, ids.octets)
@@ -56,12 +56,12 @@ def new_branch(
     )
 
 
-def _offer(audio: Audio, offered: Description | None, caller: Audio, settings: CallSettings) -> bytes:
+def _offer(audio: Audio, offered: Description | None, caller: Audio | None, settings: CallSettings) -> bytes:
     transcode = settings.transcode
-    answered = caller.agreed
+    answered = None if caller is None else caller.agreed
     if answered is not None:
         more = added(answered.formats, settings.allowed) if transcode else ()
         return audio.offer((*answered.formats, *more))
-    if offered is None:
+    if offered is None or caller is None:
         return audio.offer(settings.formats)
     return audio.relay_offer(offered, settings.allowed, caller, transcode=transcode)

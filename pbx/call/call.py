@@ -9,7 +9,7 @@ ourselves), `talking` (what crosses between the two legs) and `ending`.
 from collections.abc import Callable, Sequence
 from typing import assert_never
 
-from pbx.call import announcing, answering, dialling, ending, summoning, talking
+from pbx.call import announcing, answering, dialling, ending, originating, summoning, talking
 from pbx.call.digits import Gathering, Press, Presses, Way, parse_info
 from pbx.call.leg import Leg
 from pbx.call.outputs import SIGNALS, CallOutput, Ending, LegClosed, Signal
@@ -104,7 +104,20 @@ class Call:
         self.summoning: Summoning | None = None
         self.out: list[CallOutput] = []
 
+    @classmethod
+    def originated(cls, legs: Sequence[Leg], record: CallRecord, shared: Shared) -> "Call":
+        """A call that we make: one of these `originating.phones_of` is to be its caller. `ring` begins it."""
+        call = cls(legs[0], record, shared, None)
+        call.state = "originating"
+        call.legs, call.branches = list(legs), list(legs)
+        return call
+
     # -- what the owner asks ---------------------------------------------------------------------------------
+
+    def ring(self, ring_s: float, now: float) -> list[CallOutput]:
+        """Ring whoever is to be the caller of a call that we make, for so long; `PickedUp` says who it is."""
+        originating.ring(self, ring_s, now)
+        return self._taken()
 
     def route(self, plan: Plan, now: float) -> list[CallOutput]:
         """Do what was decided. A plan for a call that ended meanwhile changes nothing."""
@@ -214,6 +227,8 @@ class Call:
             self.due = None
             if self.state == "collecting":
                 self.happen("digits-due", self.caller, None, now)
+            elif self.state == "originating":
+                self.happen("all-timeout", self.caller, None, now)
             else:
                 dialling.ring_over(self, now)
         return self._taken()
@@ -266,14 +281,14 @@ class Call:
             self.happen("over", leg, None, now)
 
     def _ended(self, leg: Leg, cause: str, now: float) -> None:
-        if leg is self.caller:
+        if leg in self.branches:
+            dialling.refused(self, leg, 480, now)
+        elif leg is self.caller:
             if cause == "no-ack" and self.record.cause is None:
                 self.record.cause = "no-ack"
             self.happen("caller-ended", leg, None, now)
         elif leg is self.other:
             self.happen("callee-ended", leg, None, now)
-        elif leg in self.branches:
-            dialling.refused(self, leg, 480, now)
 
     def _acknowledged(self, body: bytes | None, now: float) -> None:
         if self.caller.audio.agreed is not None:
@@ -325,6 +340,10 @@ class Call:
 
 
 ACTIONS: dict[Action, Callable[[Call, Leg, object, float], None]] = {
+    "take_up": originating.take_up,
+    "give_up": originating.give_up,
+    "give_up_in_time": originating.give_up_in_time,
+    "call_off": originating.call_off,
     "ring_group": dialling.ring_first_group,
     "ring_next_group": dialling.ring_next_group,
     "pass_progress": dialling.pass_progress,

@@ -37,7 +37,7 @@ def answered(call: "Call", leg: Leg, body: bytes | None, now: float) -> None:
 
 def refused(call: "Call", leg: Leg, status: int, now: float) -> None:
     """A branch came to nothing, or the caller did."""
-    if leg is call.caller:
+    if leg is call.caller and leg not in call.branches:
         call.happen("caller-ended", leg, None, now)
     elif leg in call.branches and call.summoning is not None and leg.summons is not None:
         call.summoning.refused(call, leg, status, now)

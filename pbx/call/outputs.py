@@ -80,6 +80,13 @@ class LegAnswered:
 
 
 @dataclass(slots=True)
+class PickedUp:
+    """Somebody answered a call that we make, and is its caller now: a first plan is needed."""
+
+    call: "Call"
+
+
+@dataclass(slots=True)
 class Summoned:
     """How a summons goes: answered, then ready to be put through.
 
@@ -122,6 +129,7 @@ CallOutput = (
     | Progressed
     | Established
     | LegAnswered
+    | PickedUp
     | Summoned
     | DigitPressed
     | Ending

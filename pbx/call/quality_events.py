@@ -184,6 +184,7 @@ _WORDS: Final[dict[str, str]] = {
     "clipping": "the voice is distorted: {value:.1%} of it at full scale",
     "rtp-timeout": "neither RTP nor RTCP came for {value:.0f} s",
     "flows-again": "audio flows again",
+    "originated": "an operator had it made, and the caller called first",
     "hung-up": "an operator ended it",
     "digits-sent": "an operator sent it keys",
     "sound-played": "an operator had a sound played",

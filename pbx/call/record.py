@@ -51,7 +51,10 @@ class Note:
 
 @dataclass(slots=True)
 class CallRecord:
-    """The times (monotonic seconds), the end, the legs of one call, and what was noted about them."""
+    """The times (monotonic seconds), the end, the legs of one call, and what was noted about them.
+
+    A call that is `originated` is one that we made: its caller was called, too.
+    """
 
     id: str
     caller: str
@@ -64,6 +67,7 @@ class CallRecord:
     cause: Cause | None = None
     status: int = 0
     answered_by: str = ""
+    originated: bool = False
     legs: list[LegTotals] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
 

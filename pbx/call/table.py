@@ -7,6 +7,7 @@ an offer while the call ends. `Call` drops those by this rule, and no other code
 from typing import Literal
 
 State = Literal[
+    "originating",  # a call of ours: whoever is to be its caller is rung
     "deciding",  # a plan is awaited; the caller may have been answered, or hear early media
     "dialling",  # somebody rings
     "playing",  # the caller hears sounds, after which a plan is awaited
@@ -53,6 +54,7 @@ Input = Literal[
 ]
 
 Action = Literal[
+    "take_up", "give_up", "give_up_in_time", "call_off",
     "ring_group", "ring_next_group", "pass_progress", "connect", "drop_branch", "ask_again",
     "ask_after_timeout", "play", "ask_after_sounds", "collect", "await_digits", "take_digit",
     "ask_after_digits", "hold_on", "resume", "tell_ringing", "pick_up", "tell_digit",
@@ -62,6 +64,11 @@ Action = Literal[
 ]  # fmt: skip
 
 TABLE: dict[tuple[State, Input], tuple[Action, State]] = {
+    ("originating", "answered"): ("take_up", "deciding"),
+    ("originating", "branch-refused"): ("drop_branch", "originating"),
+    ("originating", "all-refused"): ("give_up", "ending"),
+    ("originating", "all-timeout"): ("give_up_in_time", "ending"),
+    ("originating", "hang-up"): ("call_off", "ending"),
     ("deciding", "dial"): ("ring_group", "dialling"),
     ("deciding", "play"): ("play", "playing"),
     ("deciding", "collect"): ("collect", "collecting"),

@@ -47,6 +47,7 @@ VERBS: Mapping[str, Verb] = {
     "queues": Verb(
         "pbx.cli.queues:queues", "Show who waits and who serves; agents, supervisors, simulation."
     ),
+    "originate": Verb("pbx.cli.calls:originate", "Ring somebody, and call somebody else for them."),
     "hangup": Verb("pbx.cli.calls:hangup", "End a call, or all of them."),
     "dtmf": Verb("pbx.cli.calls:dtmf", "Send keys to one side of a call."),
     "play": Verb("pbx.cli.calls:play", "Let the two of a call, or a caller who waits, hear a sound."),

@@ -1,4 +1,4 @@
-"""`pbx hangup`, `dtmf` and `play`: what operators do with the calls of a running service."""
+"""`pbx originate`, `hangup`, `dtmf` and `play`: what operators do with the calls of a running service."""
 
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,29 @@ _config = click.option(
 )
 _json = click.option("--json", "as_json", is_flag=True, help="Print the API's answer as JSON.")
 _call = click.argument("call_id", metavar="CALL-ID")
+
+
+@click.command()
+@click.argument("whom", metavar="FROM")
+@click.argument("to", metavar="TO")
+@click.option("--ring", metavar="SECONDS", type=click.FloatRange(1, 600), help="How long FROM is rung.")
+@click.option("--show", metavar="NUMBER", default="", help="The number that FROM is shown; without it TO.")
+@_config
+@_json
+def originate(whom: str, to: str, ring: float | None, show: str, config: Path, as_json: bool) -> None:
+    """Ring FROM; when they answer, call TO for them as if they had dialled it.
+
+    FROM is a user (1001), or a target as a dialplan's `dial` has it: user/1001, trunk/carrier/+31201234501,
+    sip:alice@example.com. The dialplan decides by its `entry` for such a caller: `users`, that trunk, or
+    `anyone`. Returns at once: `pbx calls` and `pbx why` tell how it goes on. Exit code 1 when FROM is not
+    there to be rung. With --json: {"id", "rings", "called"}.
+    """
+    query = {"from": whom, "to": to, **({} if ring is None else {"ring": f"{ring:g}"})}
+    value = _change(config, "POST", "/api/calls", {**query, **({"show": show} if show else {})})
+    if as_json:
+        print_json(value)
+    else:
+        click.echo(f"call {value['id']}: {value['rings']} is rung, to call {value['called']}")
 
 
 @click.command()

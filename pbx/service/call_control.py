@@ -1,12 +1,19 @@
-"""What operators do with calls that go on: end them, press keys, and let sounds be heard."""
+"""What operators do with calls: make and end them, press keys, and let sounds be heard."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 
-from pbx.api.calls import DigitsReport, HangupReport, HangupsReport, PlayReport, Side
+from pbx.api.calls import (
+    DigitsReport,
+    HangupReport,
+    HangupsReport,
+    OriginateReport,
+    PlayReport,
+    Side,
+)
 from pbx.call.call import Call
 from pbx.call.leg import Leg
 from pbx.call.media import Media
@@ -14,7 +21,11 @@ from pbx.call.record import Note
 from pbx.errors import OperatorError
 from pbx.media.values import Sound
 from pbx.service.conductor import Conductor
+from pbx.service.originations import Originations
+from pbx.service.outputs import Output
+from pbx.service.switch import Switch
 
+T = TypeVar("T")
 FindSound = Callable[[str], Coroutine[Any, Any, Sound]]
 
 
@@ -23,17 +34,37 @@ class CallControl:
 
     def __init__(
         self,
-        calls: Mapping[str, Call],
+        switch: Switch,
         conductor: Conductor,
+        originations: Originations,
         media: Media,
         find_sound: FindSound,
         clock: Callable[[], float],
+        ring_s: float,
     ) -> None:
-        self._calls = calls
+        self._switch = switch
+        self._calls: Mapping[str, Call] = switch.calls
         self._conductor = conductor
+        self._originations = originations
         self._media = media
         self._find_sound = find_sound
         self._clock = clock
+        self._ring_s = ring_s
+
+    async def originate(self, whom: str, called: str, ring_s: float | None, shown: str) -> OriginateReport:
+        """Ring somebody, and let the dialplan decide their call when they answer. Raises OperatorError."""
+        origin = await _in_asyncio(self._originations.origin(whom, called, shown))
+        made: list[str] = []
+
+        def begin(now: float) -> Sequence[Output]:
+            id_, out = self._switch.originate(
+                origin.routed, origin.destinations, self._ring_s if ring_s is None else ring_s, now
+            )
+            made.append(id_)
+            return out
+
+        self._conductor.operate(begin)
+        return OriginateReport(id=made[0], rings=origin.label, called=called)
 
     def hang_up(self, name: str) -> HangupReport | None:
         """Begin to end a call; None when there is none of this name."""
@@ -82,7 +113,7 @@ class CallControl:
         call = self._find(name)
         if call is None:
             return None
-        found = await Deferred.fromCoroutine(self._find_sound(sound)).asFuture(asyncio.get_running_loop())
+        found = await _in_asyncio(self._find_sound(sound))
         if not call.announce([found]):
             raise OperatorError(_cannot_hear(call), _ANSWERED)
         self._note(call, "", "sound-played")
@@ -96,6 +127,11 @@ class CallControl:
 
     def _note(self, call: Call, label: str, kind: str) -> None:
         call.record.note(Note(self._clock(), label, kind))
+
+
+def _in_asyncio(coroutine: Coroutine[Any, Any, T]) -> "asyncio.Future[T]":
+    """A coroutine of Twisted's world as something to await in asyncio's."""
+    return Deferred.fromCoroutine(coroutine).asFuture(asyncio.get_running_loop())
 
 
 _ANSWERED = "`pbx calls` shows what the calls do"

@@ -16,8 +16,9 @@ from pbx.metrics.metrics import Metrics
 from pbx.queues import Offer
 from pbx.registrar.binding import BindingEvent
 from pbx.service.desk import AgentWanted, Desk
+from pbx.service.outputs import BindingsChanged, CallEnded, OutcomeNeeded, Output, RouteNeeded
 from pbx.service.router import Router
-from pbx.service.switch import BindingsChanged, CallEnded, OutcomeNeeded, Output, RouteNeeded, Switch
+from pbx.service.switch import Switch
 from pbx.sip.flow import Flow
 from pbx.sip.framing import FramingError
 from pbx.sip.outputs import Transmit
@@ -108,8 +109,8 @@ class Conductor:
         now = self._clock()
         self._send(self._guarded(lambda: self._switch.hang_up(call_id, now), now))
 
-    def queues_change(self, act: Callable[[float], Sequence[Output | AgentWanted]]) -> None:
-        """Have the desk do something, and carry out what follows. What `act` raises passes."""
+    def operate(self, act: Callable[[float], Sequence[Output | AgentWanted]]) -> None:
+        """Do what an operator asked for, and carry out what follows. What `act` raises passes."""
         now = self._clock()
         outputs = act(now)
         self._send(self._guarded(lambda: outputs, now))
@@ -186,7 +187,7 @@ class Conductor:
         if found:
             self._carry_out(desk.ring(offer, found[0], now), now, sent)
         else:
-            answer.addCallback(lambda _: self.queues_change(lambda later: desk.ring(offer, found[0], later)))
+            answer.addCallback(lambda _: self.operate(lambda later: desk.ring(offer, found[0], later)))
 
     def _unreachable(self, failure: Failure, offer: Offer) -> Summons:
         self.faults += 1

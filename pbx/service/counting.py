@@ -61,7 +61,9 @@ class Counting:
         self._metrics.authentication_failed("other-user")
 
     def call_started(self, record: CallRecord) -> None:
-        """An INVITE became a call."""
+        """An INVITE became a call; one that we make counts as its legs do."""
+        if record.originated:
+            return
         self._metrics.call_attempted("in", _trunk(record))
 
     def leg_started(self, trunk: str | None) -> None:
@@ -89,13 +91,15 @@ class Counting:
 
     def call_established(self, record: CallRecord) -> None:
         """The call was answered."""
-        if record.setup_s is not None:
+        if record.setup_s is not None and not record.originated:
             self._metrics.call_answered("in", record.setup_s, _trunk(record))
 
     def call_finished(self, record: CallRecord) -> None:
         """The last leg is gone: the end, and what each leg's media came to."""
         metrics = self._metrics
-        if record.talked_s is not None:
+        if record.originated:
+            pass
+        elif record.talked_s is not None:
             metrics.call_ended("in", record.talked_s, _trunk(record))
         else:
             metrics.call_failed("in", record.cause or "error", _trunk(record))

@@ -47,8 +47,9 @@ from pbx.queues import (
 from pbx.queues import Output as QueueOutput
 from pbx.registrar.binding import BindingEvent
 from pbx.service.destinations import Addresses, Destinations, Dialled
+from pbx.service.outputs import OutcomeNeeded, Output
 from pbx.service.queue_hours import QueueHours
-from pbx.service.switch import OutcomeNeeded, Output, Switch
+from pbx.service.switch import Switch
 
 log = logging.getLogger("pbx")
 

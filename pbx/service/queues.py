@@ -153,7 +153,7 @@ class CallCentre:
         found = Deferred.fromCoroutine(self.desk.supervision(agent, user, part, self._clock.now()))
         begin = await found.asFuture(asyncio.get_running_loop())
         if self.conductor is not None:
-            self.conductor.queues_change(begin)
+            self.conductor.operate(begin)
 
     def record(self, agent: str, *, on: bool) -> None:
         """Record the agent's conversation, or no more. Raises OperatorError."""
@@ -163,7 +163,7 @@ class CallCentre:
 
     def _tell(self, act: Callable[[float], Iterable[QueueOutput]]) -> None:
         if self.conductor is not None:
-            self.conductor.queues_change(lambda now: self.desk.change(act, now))
+            self.conductor.operate(lambda now: self.desk.change(act, now))
 
     # -- reports ---------------------------------------------------------------------------------------------
 

@@ -36,6 +36,7 @@ VERSION = "0.1.0"
 _MIXED = ("mixed", "transcoded")
 # What a call is shown as. Sounds and menus may be heard before the answer, which is early media.
 _STATES: Mapping[State, CallState] = {
+    "originating": "ringing",
     "deciding": "routing",
     "dialling": "ringing",
     "playing": "early",
@@ -195,11 +196,11 @@ class Reports:
             started_at=self._at(record.started_at),
             answered_at=None if record.answered_at is None else self._at(record.answered_at),
             duration_seconds=round(now - record.started_at, 3),
-            legs=[self._leg(leg, incoming=leg is call.caller) for leg in call.legs],
+            legs=[self._leg(leg) for leg in call.legs],
             notes=[self._note(note) for note in record.notes],
         )
 
-    def _leg(self, leg: Leg, *, incoming: bool) -> LegReport:
+    def _leg(self, leg: Leg) -> LegReport:
         audio = leg.audio
         statistics = None if audio.row is None else self._media.statistics(audio.row)
         watch = leg.watch
@@ -208,7 +209,7 @@ class Reports:
         mixed = statistics is not None and audio.row is not None and self._media.shows(audio.row) in _MIXED
         return LegReport(
             id=leg.session.call_id,
-            direction="in" if incoming else "out",
+            direction="in" if leg.invited_at is None else "out",
             state=str(leg.session.state),
             peer=leg.label,
             holds=holds(leg),

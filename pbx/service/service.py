@@ -51,6 +51,7 @@ from pbx.service.dialplans import Dialplans
 from pbx.service.generations import Change, Generations, Loader, T
 from pbx.service.ledger import CallBook
 from pbx.service.network import OwnAddress
+from pbx.service.originations import Originations
 from pbx.service.plugins import PluginLife
 from pbx.service.queues import CallCentre
 from pbx.service.recording_control import CallRecordings
@@ -268,7 +269,13 @@ class Service:
         )
         self.queues.conductor = self.conductor
         self.call_control = CallControl(
-            self.switch.calls, self.conductor, self.media, self._find_sound, clock.now
+            self.switch,
+            self.conductor,
+            Originations(users, trunks, destinations, self._resolver.resolve, clock.now, clock.wall),
+            self.media,
+            self._find_sound,
+            clock.now,
+            settings.ring,
         )
         self.reports = Reports(settings.domain, self.switch, self.router, self.media, self.endpoint, clock)
         self.reports.observe(self.metrics)

@@ -6,24 +6,24 @@ registrar, the dialogs of all calls and the media plane; the edge gives it the n
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime
 from typing import Protocol, assert_never
 
 from pbx.call import outputs as from_call
 from pbx.call.audio import Audio
 from pbx.call.call import Call
-from pbx.call.causes import Outcome
 from pbx.call.digits import DIGITS, Press
 from pbx.call.leg import Leg
 from pbx.call.media import Media
-from pbx.call.plan import Plan
-from pbx.call.record import CallRecord
+from pbx.call.originating import phones_of
+from pbx.call.plan import Destination, Plan
+from pbx.call.record import CallRecord, Note
 from pbx.call.recording import Recorder
 from pbx.call.settings import CallSettings, Shared
 from pbx.deadlines import Deadlines
 from pbx.dialplan.call import Call as RoutedCall
-from pbx.errors import PeerError
+from pbx.errors import OperatorError, PeerError, ResourcesExhausted
 from pbx.ids import Ids
 from pbx.media.values import DigitHeard, SourceEnded
 from pbx.registrar.binding import BindingEvent
@@ -34,6 +34,7 @@ from pbx.service.admission import Admission, Source
 from pbx.service.counting import Counting
 from pbx.service.live import LiveFacts
 from pbx.service.network import Network, OwnAddress
+from pbx.service.outputs import BindingsChanged, CallEnded, OutcomeNeeded, Output, RouteNeeded
 from pbx.service.overload import Overload
 from pbx.service.quality import QualityRounds
 from pbx.service.screening import ALLOW, DIALOG_ALLOW, PRODUCT, screen
@@ -57,53 +58,6 @@ from pbx.sip.transactions import TransactionLayer
 _LARGE_BYTES = 1300
 # Below this many octets of body no request of ours comes near that size.
 _LARGE_BODY_BYTES = 500
-
-
-@dataclass(slots=True)
-class RouteNeeded:
-    """A new call waits for a decision: give it with `Switch.route`."""
-
-    call: Call
-    routed: RoutedCall
-
-
-@dataclass(slots=True)
-class OutcomeNeeded:
-    """A call's plan ran out: give what follows, or refuse it with `status`, with `Switch.route`.
-
-    `digits` were gathered when the outcome is that.
-    """
-
-    call: Call
-    outcome: Outcome
-    status: int
-    digits: str = ""
-
-
-@dataclass(slots=True)
-class BindingsChanged:
-    """Bindings were added, refreshed or removed."""
-
-    events: Sequence[BindingEvent]
-
-
-@dataclass(slots=True)
-class CallEnded:
-    """A call is over; nothing more will be asked for it."""
-
-    call: Call
-
-
-Output = (
-    Transmit
-    | RouteNeeded
-    | OutcomeNeeded
-    | CallEnded
-    | BindingsChanged
-    | from_call.Summoned
-    | from_call.DigitPressed
-    | from_call.Ending
-)
 
 
 class Switch:
@@ -146,6 +100,8 @@ class Switch:
         self._security = SecurityLog()
         self._deadlines: Deadlines[Leg | Call | SecurityLog] = Deadlines()
         self._reached: Counter[str] = Counter()
+        # What calls of ours are to be once somebody is their caller, by their ids.
+        self._origins: dict[str, RoutedCall] = {}
         self._overload = Overload()
 
     # -- from the edge ---------------------------------------------------------------------------------------
@@ -185,6 +141,39 @@ class Switch:
         out = self.transport_failed(flow, now)
         self._bindings(self.registrar.flow_closed(flow, now), out)
         return out
+
+    def originate(
+        self, routed: RoutedCall, destinations: Sequence[Destination], ring_s: float, now: float
+    ) -> tuple[str, list[Output]]:
+        """Make a call: who answers first is the caller of `routed`, which is then decided. Gives its id.
+
+        Raises OperatorError when we take no more calls, and changes nothing then.
+        """
+        if self.draining:
+            raise OperatorError("the service is being drained, and takes no new calls")
+        try:
+            if len(self.calls) >= self._max_calls:
+                self._reached["calls"] += 1
+                raise OperatorError(
+                    "there are as many calls as there may be", "`limits: {calls}` says how many"
+                )
+            legs = phones_of(destinations, self.shared, now)
+        except ResourcesExhausted as bound:
+            self.shared.ran_out(bound)
+            raise OperatorError(f"the call cannot be made: {bound}") from None
+        out: list[Output] = []
+        record = CallRecord(
+            self._ids.token(8), routed.caller.number, routed.called, routed.source, now, originated=True
+        )
+        record.note(Note(now, "", "originated"))
+        call = Call.originated(legs, record, self.shared)
+        self.calls[record.id] = call
+        self._origins[record.id] = routed
+        self._observer.call_started(record)
+        # The counts of users and trunks are those of its legs.
+        self.live.call_started(record, None, None)
+        self._from_call(call, call.ring(ring_s, now), now, out)
+        return record.id, out
 
     def route(self, call: Call, plan: Plan, now: float) -> list[Output]:
         """Carry out what was decided for a call."""
@@ -483,8 +472,12 @@ class Switch:
                 case from_call.LegAnswered(leg):
                     self._observer.leg_answered(leg)
                     self.quality.begin(leg, now)
+                case from_call.PickedUp():
+                    routed = self._origins.pop(call.record.id)
+                    out.append(RouteNeeded(call, replace(routed, id=call.record.id, at=self._wall_clock())))
                 case from_call.Finished():
                     self.calls.pop(call.record.id, None)
+                    self._origins.pop(call.record.id, None)
                     self._observer.call_finished(call.record)
                     self.live.call_finished(call.record.id)
                     out.append(CallEnded(call))

@@ -4,7 +4,15 @@ import httpx
 import pytest
 
 from pbx.api.app import create_app
-from pbx.api.calls import DigitsReport, HangupReport, HangupsReport, PlayReport, Side, add_calls
+from pbx.api.calls import (
+    DigitsReport,
+    HangupReport,
+    HangupsReport,
+    OriginateReport,
+    PlayReport,
+    Side,
+    add_calls,
+)
 from pbx.errors import OperatorError
 from tests.api.loop import in_loop
 from tests.api.test_app import Service
@@ -15,6 +23,12 @@ class Control:
 
     def __init__(self) -> None:
         self.asked: list[tuple[object, ...]] = []
+
+    async def originate(self, whom: str, called: str, ring_s: float | None, shown: str) -> OriginateReport:
+        self.asked.append(("originate", whom, called, ring_s, shown))
+        if whom == "1009":
+            raise OperatorError("there is no user 1009", "look")
+        return OriginateReport(id="c1", rings=f"user/{whom}", called=called)
 
     def hang_up(self, name: str) -> HangupReport | None:
         self.asked.append(("hang up", name))
@@ -60,6 +74,31 @@ async def test_hanging_up() -> None:
         answer = await http.delete("/api/calls")
         assert (answer.status_code, answer.json()) == (202, {"calls": ["c1", "c2"]})
     assert control.asked == [("hang up", "c1"), ("hang up", "a/b@c d"), ("hang up", "c2")]
+
+
+@in_loop
+async def test_originating() -> None:
+    control = Control()
+    async with client(control) as http:
+        answer = await http.post("/api/calls", params={"from": "1001", "to": "7000"})
+        assert (answer.status_code, answer.json()) == (
+            202,
+            {"id": "c1", "rings": "user/1001", "called": "7000"},
+        )
+        answer = await http.post(
+            "/api/calls", params={"from": "1001", "to": "+31", "ring": 12.5, "show": "99"}
+        )
+        assert answer.status_code == 202
+        answer = await http.post("/api/calls", params={"from": "1009", "to": "7000"})
+        assert (answer.status_code, answer.json()["error"]) == (409, "there is no user 1009")
+        for query in ("", "from=1001", "to=1", "from=&to=1", "from=1&to=a%20b", "from=1&to=2&ring=0"):
+            answer = await http.post(f"/api/calls?{query}")
+            assert answer.status_code == 422, query
+    assert control.asked[:2] == [
+        ("originate", "1001", "7000", None, ""),
+        ("originate", "1001", "+31", 12.5, "99"),
+    ]
+    assert len(control.asked) == 3
 
 
 @in_loop
@@ -118,5 +157,6 @@ async def test_none_of_it_without_control() -> None:
     async with client(None) as http:
         assert (await http.delete("/api/calls/c1")).status_code == 404
         assert (await http.delete("/api/calls")).status_code == 405
+        assert (await http.post("/api/calls?from=1001&to=1002")).status_code == 405
         for path in ("digits?digits=1", "play?sound=closed"):
             assert (await http.post(f"/api/calls/c1/{path}")).status_code == 404

@@ -1,4 +1,4 @@
-"""`pbx hangup`, `dtmf` and `play` against a control socket that a test serves."""
+"""`pbx originate`, `hangup`, `dtmf` and `play` against a control socket that a test serves."""
 
 import json
 from pathlib import Path
@@ -14,6 +14,18 @@ __all__ = ["here"]
 @pytest.mark.parametrize(
     ("arguments", "value", "path", "said"),
     [
+        (
+            ["originate", "1001", "+31"],
+            {"id": "c1", "rings": "user/1001", "called": "+31"},
+            b"POST /api/calls?from=1001&to=%2B31 ",
+            "call c1: user/1001 is rung, to call +31",
+        ),
+        (
+            ["originate", "trunk/carrier/06", "600", "--ring", "12.5", "--show", "99"],
+            {"id": "c1", "rings": "trunk/carrier/06", "called": "600"},
+            b"POST /api/calls?from=trunk%2Fcarrier%2F06&to=600&ring=12.5&show=99 ",
+            "call c1: trunk/carrier/06 is rung, to call 600",
+        ),
         (
             ["hangup", "a/b@c"],
             {"id": "c1", "state": "ending"},
@@ -74,6 +86,8 @@ def test_a_refusal_is_a_line_and_1(here: Path, arguments: list[str]) -> None:
         (["dtmf", "c1", "1" * 33], "is not 1 to 32 of"),
         (["dtmf", "c1", "--leg", "both", "1"], "--leg"),
         (["play", "c1"], "SOUND"),
+        (["originate", "1001"], "TO"),
+        (["originate", "1001", "600", "--ring", "0"], "--ring"),
     ],
 )
 def test_wrong_use(here: Path, arguments: list[str], said: str) -> None:

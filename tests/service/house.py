@@ -36,9 +36,10 @@ from pbx.service.counting import Counting
 from pbx.service.desk import AgentWanted, Desk
 from pbx.service.destinations import Addresses, Destinations, Dialled
 from pbx.service.network import OwnAddress
+from pbx.service.outputs import BindingsChanged, CallEnded, OutcomeNeeded, Output, RouteNeeded
 from pbx.service.router import Router
 from pbx.service.screening import DIALOG_ALLOW, PRODUCT
-from pbx.service.switch import BindingsChanged, CallEnded, OutcomeNeeded, Output, RouteNeeded, Switch
+from pbx.service.switch import Switch
 from pbx.sip.authentication import Authenticator
 from pbx.sip.digest import Ha1
 from pbx.sip.flow import Address, Flow, Transport
@@ -127,12 +128,13 @@ class House:
         self.media = FakeMedia(ports)
         self.recorder = FakeRecorder(self.media)
         ids = Ids(CountedBytes())
-        users = {
+        users = self.users = {
             "1001": User("Alice", "+31201234501"),
             "1002": User("Bob"),
             "1003": User("Carol"),
         }
-        trunks = {"carrier": Trunk("carrier", "198.51.100.7", 5060, "udp", (ip_network("198.51.100.0/24"),))}
+        carrier = Trunk("carrier", "198.51.100.7", 5060, "udp", (ip_network("198.51.100.0/24"),))
+        trunks = self.trunks = {"carrier": carrier}
         network = FakeNetwork(tcp=tcp)
         own = OwnAddress(network)
         timers = Timers()

@@ -1,15 +1,18 @@
 """What operators do with calls that go on, seen from scripted phones."""
 
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import pytest
 
 from pbx.errors import OperatorError
 from pbx.service.call_control import CallControl
+from pbx.service.originations import Originations
+from pbx.service.outputs import Output
 from pbx.sip.message import Request
 from tests.api.loop import in_loop
 from tests.call.media import a_sound
-from tests.service.house import House
+from tests.service.house import BEGAN, House
 from tests.service.phone import Dialogue, Phone
 from tests.service.test_answering import ALICE, BOB, calling, ended, registered, taken
 
@@ -29,11 +32,14 @@ chains:
 SOUND = "♪5"
 
 
-class HangingUp:
+class Operating:
     """The part of the conductor that is needed."""
 
     def __init__(self, house: House) -> None:
         self._house = house
+
+    def operate(self, act: Callable[[float], Sequence[Output]]) -> None:
+        self._house.carry_out(act(self._house.now))
 
     def hang_up(self, call_id: str) -> None:
         self._house.carry_out(self._house.switch.hang_up(call_id, self._house.now))
@@ -50,8 +56,17 @@ def control(house: House) -> CallControl:
 
 
 def control_of(house: House) -> CallControl:
+    originations = Originations(
+        house.users, house.trunks, house.destinations, house._resolve, lambda: house.now, lambda: BEGAN
+    )
     return CallControl(
-        house.switch.calls, cast("Any", HangingUp(house)), house.media, house._sound, lambda: house.now
+        house.switch,
+        cast("Any", Operating(house)),
+        originations,
+        house.media,
+        house._sound,
+        lambda: house.now,
+        30.0,
     )
 
 

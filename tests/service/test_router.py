@@ -16,7 +16,7 @@ from pbx.dialplan.live import Facts
 from pbx.dialplan.queues import QueuePlan
 from pbx.documents import loads
 from pbx.media.values import Sound
-from pbx.service.switch import RouteNeeded
+from pbx.service.outputs import RouteNeeded
 from tests.call.media import a_sound
 from tests.service.house import DIALPLAN, House
 from tests.service.phone import Phone
