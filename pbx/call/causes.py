@@ -42,6 +42,7 @@ QUEUE_OUTCOMES: tuple[Outcome, ...] = ("timeout", "closed", "full", "left", "una
 Cause = Literal[
     "answered",  # a conversation that ended with BYE
     "cancelled",  # the caller gave up before an answer
+    "abandoned",  # the caller gave up waiting in a queue
     "busy",
     "no-answer",
     "unavailable",

@@ -65,6 +65,8 @@ def refused(call: "Call", leg: Leg, status: int, now: float) -> None:
 def ring_first_group(call: "Call", leg: Leg, detail: object, now: float) -> None:
     """Begin to dial."""
     assert isinstance(detail, Connect)
+    # Who waited in a queue could leave it by a key.
+    answering.unlisten(call)
     call.plan = detail
     call.groups = [group for group in detail.groups if group]
     call.rung = 0

@@ -46,7 +46,9 @@ def refuse(
     record = call.record
     quiet(call)
     if record.answered_at is not None:
-        record.cause = record.cause or ("resources" if cause == "resources" else "answered")
+        # Answered by us alone, who has found nobody for the caller: what the dialplan did not follow up.
+        alone = record.answered_by in {"", "pbx"}
+        record.cause = record.cause or (cause if cause == "resources" or alone else None) or "answered"
         release(call, [call.caller], now, "answered")
         return
     record.status = status

@@ -15,7 +15,6 @@ from pbx.call import outputs as from_call
 from pbx.call.call import Call
 from pbx.call.causes import STATUS_OF_OUTCOME, outcome_of
 from pbx.call.plan import Destination, Manner, Summons, Wait
-from pbx.call.record import Note
 from pbx.deadlines import Deadlines
 from pbx.dialplan.call import AgentStep
 from pbx.dialplan.call import Call as RoutedCall
@@ -49,6 +48,7 @@ from pbx.registrar.binding import BindingEvent
 from pbx.service.destinations import Addresses, Destinations, Dialled
 from pbx.service.outputs import OutcomeNeeded, Output
 from pbx.service.queue_hours import QueueHours
+from pbx.service.queue_notes import QueueNotes
 from pbx.service.switch import Switch
 
 log = logging.getLogger("pbx")
@@ -133,6 +133,7 @@ class Desk:
         self._find_music = find_music
         self._draw = draw
         self._said: deque[QueueOutput] = deque()
+        self._notes = QueueNotes(switch.calls)
         self._callers: dict[str, _Waiting] = {}
         # Callers who hear an agent's phone ring and were not answered.
         self._direct: set[str] = set()
@@ -177,7 +178,7 @@ class Desk:
         )
         plan: Wait | QueueOutcome = Wait()
         for output in outputs:
-            self._note(output, now)
+            self._notes.heard(output, now)
             if isinstance(output, Joined) and output.caller == name:
                 plan = self._waiting_plan(output)
                 self._callers[name] = _Waiting(routed, plan)
@@ -205,11 +206,12 @@ class Desk:
                     self._hear(self.queues.connected(number, now), now)
                 elif self._offers.pop(number, None) is not None:
                     failure = _FAILURES.get(outcome_of(status), "unavailable")
+                    self._notes.failed(number, failure, now)
                     self._hear(self.queues.failed(number, failure, now), now)
             case from_call.DigitPressed(_, digit):
                 self._hear(self.queues.digit(name, digit, now), now)
             case from_call.Ending():
-                self._hear(self.queues.hang_up(name, now), now)
+                self._hear(self.queues.hang_up(name, now), now, event.call)
             case _:
                 assert_never(event)
 
@@ -219,10 +221,8 @@ class Desk:
             if caller == call.record.id:
                 del self._watchers[number]
         if self._callers.pop(call.record.id, None) is not None:
-            said = self.queues.hang_up(call.record.id, now)
-            for output in said:
-                self._note(output, now, call)
-            self._hear(said, now)
+            self._hear(self.queues.hang_up(call.record.id, now), now, call)
+            self._notes.forget(call.record.id)
 
     def bindings_changed(self, events: Iterable[BindingEvent]) -> None:
         """Phones of users came or went."""
@@ -252,32 +252,13 @@ class Desk:
             tell = self.queues.agent_busy if began else self.queues.agent_free
             self._hear(tell(user, call_id, now), now)
 
-    def _hear(self, outputs: Iterable[QueueOutput], now: float) -> None:
+    def _hear(self, outputs: Iterable[QueueOutput], now: float, over: Call | None = None) -> None:
         before = len(self._said)
         for output in outputs:
-            self._note(output, now)
+            self._notes.heard(output, now, over)
             self._said.append(output)
         if len(self._said) > before:
             self._dirty(now)
-
-    def _note(self, output: QueueOutput, now: float, over: Call | None = None) -> None:
-        """What a queue meant for a caller is noted at once, a moment later its call is `over`."""
-        match output:
-            case Served(caller, _, queue, seconds):
-                kind = "queue-served"
-            case Handled(caller, _, queue, seconds):
-                kind = "queue-handled"
-            case Abandoned(caller, queue, seconds):
-                kind = "queue-gave-up"
-            case Overflow(caller, queue, _, seconds):
-                kind = "queue-overflowed"
-            case _:
-                return
-        call = self._switch.calls.get(caller)
-        if call is None and over is not None and over.record.id == caller:
-            call = over
-        if call is not None:
-            call.record.note(Note(now, f"queue/{queue}", kind, value=round(seconds, 3)))
 
     def _dirty(self, now: float) -> None:
         if self._store_at is None and self.keep is not None:
@@ -364,6 +345,7 @@ class Desk:
                 self._say(caller, [sound], now, out)
             case Overflow(caller, _, outcome):
                 waited = self._callers.pop(caller, None)
+                self._notes.forget(caller)
                 call = switch.calls.get(caller)
                 if waited is not None and call is not None:
                     out.append(OutcomeNeeded(call, outcome, STATUS_OF_OUTCOME[outcome]))

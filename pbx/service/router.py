@@ -95,6 +95,9 @@ class Router:
             self._note(call, Decided(following, outcome, digits))
             if following is not None:
                 return await self._plan(call, generation, following, now)
+        if outcome in {"played", "digits"}:
+            # That it ends here is how it was meant.
+            return Refuse(status)
         return Refuse(status, cause="not-found" if status == 404 else CAUSE_OF_OUTCOME[outcome])
 
     def used(self, generation: Generation) -> bool:

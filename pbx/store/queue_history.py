@@ -4,10 +4,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import inf, log
 
+from pbx.call.causes import QUEUE_OUTCOMES
 from pbx.queues.simulation import SimulatedCaller
 from pbx.store.calls import CallRow
 
-_WAITS = frozenset({"queue-served", "queue-gave-up", "queue-overflowed"})
+_WAITS = frozenset({"queue-served", "queue-gave-up", *(f"queue-{outcome}" for outcome in QUEUE_OUTCOMES)})
+_TOLD = _WAITS | {"queue-handled"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ def queue_history(rows: Iterable[CallRow], queue: str, uniform: Callable[[], flo
 
 def _waits(rows: Iterable[CallRow], label: str) -> Iterable[_Wait]:
     for row in rows:
-        notes = [note for note in row.notes if note.label == label]
+        notes = [note for note in row.notes if note.label == label and note.kind in _TOLD]
         for index, note in enumerate(notes):
             if note.kind not in _WAITS or note.value is None:
                 continue

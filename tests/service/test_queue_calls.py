@@ -4,8 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
+from pbx.call.causes import QUEUE_OUTCOMES
 from pbx.call.plan import Manner
+from pbx.call.quality_events import alarm_words
 from pbx.errors import OperatorError, ResourcesExhausted
+from pbx.service.queue_notes import _FAILED, _WITHDRAWN, MAX_OFFERS
 from pbx.sip.message import Request
 from tests.service.house import House
 from tests.service.phone import Dialogue, Phone
@@ -614,6 +617,14 @@ def noted(house: House) -> list[tuple[str, str, float | None]]:
     return [(note.label, note.kind, note.value) for note in record.notes]
 
 
+def cause(house: House) -> str | None:
+    (record,) = [each[0] for each in house.ended]
+    return record.cause
+
+
+JOINED = ("queue/support", "queue-joined", 1.0)
+
+
 class TestNotes:
     def test_who_is_served(self, house: House, alice: Phone, bob: Phone) -> None:
         call = calling(alice, "700")
@@ -622,20 +633,112 @@ class TestNotes:
         house.advance(7)
         over(house, call, bob)
         assert noted(house) == [
+            JOINED,
+            ("user/1002", "offer-accepted", 5.0),
             ("queue/support", "queue-served", 5.0),
             ("queue/support", "queue-handled", 7.0),
         ]
+        assert cause(house) == "answered"
 
     def test_who_gives_up(self, house: House, alice: Phone, bob: Phone) -> None:
         house.ask_queues(lambda queues, now: queues.pause("1002", now))
         call = calling(alice, "700")
         house.advance(9)
         call.bye()
-        assert noted(house) == [("queue/support", "queue-gave-up", 9.0)]
+        assert noted(house) == [JOINED, ("queue/support", "queue-gave-up", 9.0)]
+        assert cause(house) == "abandoned"
+
+    def test_who_gives_up_while_an_agent_rings(self, house: House, alice: Phone, bob: Phone) -> None:
+        call = calling(alice, "700")
+        invite = bob.answer_last(180)
+        house.advance(4)
+        call.bye()
+        bob.answer_last(200, "CANCEL")
+        bob.answer(invite, 487)
+        house.assert_nothing_left()
+        assert set(noted(house)) == {
+            JOINED,
+            ("user/1002", "offer-caller-left", 4.0),
+            ("queue/support", "queue-gave-up", 4.0),
+        }
+        assert cause(house) == "abandoned"
+        assert not house.desk._notes._made
+        assert not house.desk._notes._rung
+
+    def test_who_gives_up_before_being_answered(self, house: House, alice: Phone, bob: Phone) -> None:
+        call = alice.invite("703")
+        invite = bob.answer_last(180)
+        house.advance(3)
+        call.cancel()
+        bob.answer_last(200, "CANCEL")
+        bob.answer(invite, 487)
+        call.acknowledge_refusal()
+        house.assert_nothing_left()
+        assert cause(house) == "abandoned"
 
     def test_who_overflows(self, house: House, alice: Phone, bob: Phone) -> None:
         house.ask_queues(lambda queues, now: queues.pause("1002", now))
         call = calling(alice, "700")
         house.advance(121)
         call.bye()
-        assert noted(house) == [("queue/support", "queue-overflowed", 120.0)]
+        assert noted(house) == [JOINED, ("queue/support", "queue-timeout", 120.0)]
+
+    def test_who_leaves_by_a_key(self, house: House, alice: Phone, bob: Phone) -> None:
+        house.ask_queues(lambda queues, now: queues.pause("1002", now))
+        calling(alice, "700")
+        house.advance(2)
+        house.press(ALICE, "0")
+        alice.answer_last(200, "BYE")
+        house.assert_nothing_left()
+        assert noted(house) == [JOINED, ("queue/support", "queue-left", 2.0)]
+        assert cause(house) == "unavailable", "user 1003 has no phone, and nothing follows"
+
+    def test_what_agents_said(self, house: House, alice: Phone, bob: Phone, carol: Phone) -> None:
+        call = calling(alice, "704")
+        house.advance(1)
+        carol.answer_last(603)
+        house.advance(2)
+        taken(bob)
+        over(house, call, bob)
+        assert noted(house)[:4] == [
+            ("queue/everyone", "queue-joined", 1.0),
+            ("user/1003", "offer-refused", 1.0),
+            ("user/1002", "offer-accepted", 3.0),
+            ("queue/everyone", "queue-served", 3.0),
+        ]
+
+    def test_the_quicker_agent(self, house: House, alice: Phone, bob: Phone, carol: Phone) -> None:
+        call = calling(alice, "704")
+        invite = carol.answer_last(180)
+        house.advance(3)
+        taken(bob)
+        carol.answer_last(200, "CANCEL")
+        carol.answer(invite, 487)
+        over(house, call, bob)
+        assert ("user/1003", "offer-taken", 3.0) in noted(house)
+        assert not house.desk._notes._made
+
+    def test_who_does_not_answer_is_told_until_there_is_too_much(
+        self, house: House, alice: Phone, bob: Phone
+    ) -> None:
+        call = calling(alice, "705")
+        for _ in range(MAX_OFFERS + 5):
+            bob.answer_last(486)
+            house.advance(6)
+        bob.answer_last(486)
+        call.bye()
+        kinds = [kind for _, kind, _ in noted(house)]
+        assert kinds.count("offer-busy") == MAX_OFFERS
+        assert noted(house)[-2:] == [
+            ("queue/automatic", "queue-more-offers", 6.0),
+            ("queue/automatic", "queue-gave-up", 6.0 * (MAX_OFFERS + 5)),
+        ]
+        house.assert_nothing_left()
+        assert not house.desk._notes._made
+
+    def test_every_kind_has_words(self) -> None:
+        kinds = {*_FAILED.values(), *_WITHDRAWN.values(), *(f"queue-{outcome}" for outcome in QUEUE_OUTCOMES)}
+        kinds |= {"queue-joined", "queue-served", "queue-handled", "queue-gave-up", "queue-more-offers"}
+        for kind in kinds:
+            assert alarm_words(kind, "", 7.0) != kind
+            assert "7" in alarm_words(kind, "", 7.0)

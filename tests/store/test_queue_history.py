@@ -40,7 +40,7 @@ def test_what_nobody_knows_is_around_the_means() -> None:
 
 
 def test_where_nobody_gave_up_everybody_waits() -> None:
-    rows = [row("a", NoteRow(1005.0, Q, "queue-overflowed", "", 5.0))]
+    rows = [row("a", NoteRow(1005.0, Q, "queue-timeout", "", 5.0))]
     (a,) = queue_history(rows, "q", lambda: 0.5)
     assert (a.patience_s, a.handle_s) == (inf, 0.0)
     assert queue_history([], "q", lambda: 0.5) == []
@@ -50,7 +50,7 @@ def test_a_call_may_wait_twice() -> None:
     rows = [
         row(
             "a",
-            NoteRow(1005.0, Q, "queue-overflowed", "", 5.0),
+            NoteRow(1005.0, Q, "queue-timeout", "", 5.0),
             NoteRow(1009.0, Q, "queue-gave-up", "", 2.0),
         )
     ]
