@@ -16,7 +16,7 @@ from pbx.documents.sources import Sources, reading
 from pbx.errors import DocumentError, OperatorError
 from pbx.metrics.metrics import Metrics
 from pbx.service.router import Router
-from pbx.store.generations import GenerationStore, KeptGeneration, kept_generation
+from pbx.store.generations import GenerationStore, KeptGeneration, NotKept, kept_generation
 
 log = logging.getLogger("pbx")
 
@@ -24,9 +24,6 @@ T = TypeVar("T")
 
 # So many refused loads are remembered, to be shown.
 REFUSALS = 5
-
-# How a reload can end, as the metric says it.
-RESULTS = ("live", "unchanged", "invalid", "unreadable", "plugin", "rolled-back")
 
 
 class Plugins(Protocol):
@@ -183,8 +180,15 @@ class Generations:
             return await change
         except OperatorError as error:
             self.refusals.append(Refusal(self._epoch(), error))
-            if not isinstance(error, _NotStarted):
-                self.results["invalid" if isinstance(error, DocumentError) else "unreadable"] += 1
+            match error:
+                case _NotStarted():
+                    pass  # counted where it was tried
+                case NotKept():
+                    self.results["not-kept"] += 1
+                case DocumentError():
+                    self.results["invalid"] += 1
+                case _:
+                    self.results["unreadable"] += 1
             raise
 
     async def _reload(self) -> Change:
@@ -204,9 +208,7 @@ class Generations:
         if number is None:
             number = self._kept.before()
             if number is None:
-                raise OperatorError(
-                    "no generation before the live one is kept", "`pbx generations` lists them"
-                )
+                raise NotKept("no generation before the live one is kept", "`pbx generations` lists them")
         if number == self.live.number:
             return Change(number, False, f"generation {number} is live already")
         wanted, kept = number, self._kept.texts(number)

@@ -40,6 +40,10 @@ class KeptGeneration:
         return frozenset((file.path, file.digest) for file in self.files)
 
 
+class NotKept(OperatorError):
+    """There is no such generation to go back to."""
+
+
 class GenerationStore:
     """The index of the generations and their texts below `directory`.
 
@@ -100,11 +104,11 @@ class GenerationStore:
         return next((each for each in reversed(self.history[:-1]) if each in self.generations), None)
 
     def texts(self, number: int) -> dict[Path, bytes]:
-        """The texts of a generation. Raises OperatorError when it is not kept, or not whole."""
+        """The texts of a generation. Raises NotKept, and OperatorError when it is not whole."""
         kept = self.generations.get(number)
         if kept is None:
             known = ", ".join(str(each) for each in sorted(self.generations)) or "none"
-            raise OperatorError(f"generation {number} is not kept", f"those that are: {known}")
+            raise NotKept(f"generation {number} is not kept", f"those that are: {known}")
         texts: dict[Path, bytes] = {}
         for file in kept.files:
             try:

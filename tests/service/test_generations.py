@@ -226,6 +226,7 @@ class TestRollback:
         with pytest.raises(OperatorError, match="no generation before the live one"):
             site.rollback()
         assert not site.rollback(1).changed
+        assert site.generations.results == {"not-kept": 2}
 
     def test_a_state_that_cannot_be_written_is_a_warning(self, tmp_path: Path) -> None:
         (tmp_path / "state").write_text("a file in the way")
