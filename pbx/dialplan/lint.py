@@ -19,6 +19,8 @@ from pbx.dialplan.generation import Generation, decide_now
 from pbx.dialplan.handlers.routing import CompiledRule, RoutingHandler
 from pbx.dialplan.languages import Effort
 from pbx.dialplan.lint_chains import Dead, Undecided, dead_parts
+from pbx.dialplan.loops import dial_circles
+from pbx.dialplan.overflow_circles import dial_words
 from pbx.dialplan.patterns import Pattern
 from pbx.dialplan.rehearsal import Givens, Rehearsal
 from pbx.dialplan.scope import Build
@@ -35,6 +37,7 @@ CODES: dict[str, tuple[Level, str]] = {
     "unreachable-handler": ("warning", "a handler after one that always decides"),
     "pattern-never-matches": ("warning", "a pattern that no number has the form of"),
     "hours-overlap": ("warning", "hours of one day that overlap"),
+    "dial-circle": ("warning", "dials that lead back to each other when nobody takes the call"),
     "unused-chain": ("warning", "a chain that no entry leads to"),
     "unused-list": ("warning", "a list that no handler asks"),
     "unused-calendar": ("warning", "a calendar that no handler asks"),
@@ -53,6 +56,7 @@ ADVICE: dict[str, str] = {
     "unreachable-handler": "move it up, or take it out",
     "pattern-never-matches": "write numbers as they are dialled, without separators",
     "hours-overlap": "write the hours as one range",
+    "dial-circle": "lead one of them to what ends, such as reject: 480, or to a queue",
     "unused-chain": "lead an entry, goto or include to it, or take it out",
     "unused-list": "name it in a blacklist or allowlist, or take it out",
     "unused-calendar": "name it in hours, or take it out",
@@ -132,6 +136,7 @@ def lint(generation: Generation, build: Build, today: date | None = None) -> lis
     """Everything there is to find, in file order; changes of the clock in the year from `today`."""
     findings = [
         *_chains(generation, build),
+        *_dial_circles(generation, build),
         *_unused(generation, build),
         *_patterns(generation),
         *_emergencies(generation, build),
@@ -183,6 +188,12 @@ def _chains(generation: Generation, build: Build) -> Iterator[Finding]:
                 yield _finding("may-end-undecided", place, message, witness=witness)
             else:
                 yield _finding("too-complex", part.place, "these rules are too entangled to be compared")
+
+
+def _dial_circles(generation: Generation, build: Build) -> Iterator[Finding]:
+    for chain, call, circle in dial_circles(generation, build):
+        place, message = dial_words(build, circle)
+        yield _finding("dial-circle", place, message, witness=Witness(call, chain))
 
 
 def _shadowed(generation: Generation, part: Dead) -> Witness | None:

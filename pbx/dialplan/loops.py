@@ -6,8 +6,9 @@ from itertools import product
 
 from pbx.dialplan.calendars import moments
 from pbx.dialplan.call import Call, Caller
+from pbx.dialplan.decisions import Dial, Queue
 from pbx.dialplan.generation import Generation, Verdict, decide_now
-from pbx.dialplan.overflow_circles import queue_circle, queue_problem
+from pbx.dialplan.overflow_circles import Circle, Spend, outcome_circle, queue_problem
 from pbx.dialplan.patterns import sample
 from pbx.dialplan.scope import Build, Edge
 from pbx.errors import MisuseError, Problem
@@ -44,6 +45,44 @@ def find_loops(generation: Generation, build: Build) -> list[Problem]:
                 reported |= circle
                 break
     return problems
+
+
+def dial_circles(generation: Generation, build: Build) -> Iterator[tuple[str, Call, Circle]]:
+    """Dials that lead back to each other when nobody takes the call: the chain, a call and the way it goes.
+
+    At most one for each set of chains that lead to one another.
+    """
+    left = [_MOST_ASKED // 3]
+
+    def spend(asked: int) -> bool:
+        left[0] -= asked
+        return left[0] >= 0
+
+    times = moments(build.calendars.values(), _NOON)
+    for circle in _circles([edge for edge in build.edges if not edge.returns]):
+        # A user that may be called, too: `dial: user` rings nobody else.
+        numbers = sorted(_numbers(build, circle) | set(sorted(generation.known.users or ())[:1]))
+        numbers = numbers[:_MAX_NUMBERS]
+        found = _dials(generation, sorted(circle), list(product(numbers, times)), spend)
+        if found is not None:
+            yield found
+
+
+def _dials(
+    generation: Generation, chains: list[str], ways: list[tuple[str, datetime]], spend: Spend
+) -> tuple[str, Call, Circle] | None:
+    for chain, (called, at) in product(chains, ways):
+        call = _imagined(called, "1000", at)
+        try:
+            verdict = decide_now(generation.decide(call, chain))
+        except MisuseError:
+            continue
+        if not spend(len(verdict.path) + 1):
+            return None
+        found = outcome_circle(generation, verdict, spend, Dial)
+        if found is not None:
+            return chain, call, found
+    return None
 
 
 def _circles(edges: list[Edge]) -> Iterator[set[str]]:
@@ -140,7 +179,7 @@ def _round(
             return _problem(build, verdict)
         if not spend(len(verdict.path) + 1):
             break
-        circle = queue_circle(generation, verdict, spend) if build.queues else None
+        circle = outcome_circle(generation, verdict, spend, Queue) if build.queues else None
         if circle is not None:
             return queue_problem(build, circle)
     return None

@@ -1,35 +1,38 @@
-"""Finding queues whose overflow leads back to them, over whatever chains, with a call that goes round."""
+"""Finding queues and dials that lead back to themselves over whatever chains, with a call that goes round."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from pbx.dialplan.decisions import Outcome, Play, Queue
+from pbx.dialplan.decisions import Dial, Outcome, Play, Queue
 from pbx.dialplan.generation import Generation, Verdict, decide_now
 from pbx.dialplan.scope import Build
+from pbx.dialplan.targets import complete
 from pbx.errors import MisuseError, Place, Problem
 
 Spend = Callable[[int], bool]
 """Says that so many handlers were asked, and learns whether more may be."""
 
-# Where a caller waits: the queue, the chain and position of the step, and the number that was called. Within
-# the endings of one step, positions are 0: there, no way leads back.
+# Where a caller waits: the queue or who is rung, the chain and position of the step, and the number that was
+# called. Within the endings of one step, positions are 0: there, no way leads back.
 _Wait = tuple[str, str, int, str]
+
+Waiting = type[Queue] | type[Dial]
 
 
 @dataclass(frozen=True, slots=True)
 class _Overflow:
-    """An outcome of the wait that `queue` is the verdict on, and what followed it first."""
+    """An outcome of the wait that `waited` is the verdict on, and what followed it first."""
 
-    queue: Verdict
+    waited: Verdict
     outcome: Outcome
     following: Verdict
 
 
 @dataclass(frozen=True, slots=True)
-class QueueCircle:
-    """The queues of one round, the first of them again at the end, and what closed it."""
+class Circle:
+    """The queues, or who is rung, in one round, the first of them again at the end, and what closed it."""
 
-    queues: tuple[str, ...]
+    names: tuple[str, ...]
     closed_by: _Overflow
 
 
@@ -40,37 +43,40 @@ class _Step:
     after: _Overflow | None
 
 
-def queue_circle(generation: Generation, verdict: Verdict, spend: Spend) -> QueueCircle | None:
-    """The first circle of queues that a call comes into when nobody comes, whatever the outcomes are.
+def outcome_circle(generation: Generation, verdict: Verdict, spend: Spend, kind: Waiting) -> Circle | None:
+    """The first circle of queues, or of dials, that a call comes into when nobody takes it.
 
-    Announcements in between are followed. A menu or a dial is not: with these, people decide.
+    Announcements in between are followed. Anything else is not: a menu because people decide there, and
+    between queues and dials because somebody is waited for.
     """
     seen: set[_Wait] = set()
     left = [_Step(verdict, (), None)]
     while left:
         step = left.pop()
         way = step.way
-        place = _waiting(step.verdict)
+        place = _waiting(step.verdict, kind)
         if place is not None:
             if place[2] and step.after is not None and place in way:
                 names = [each[0] for each in way[way.index(place) :]]
-                return QueueCircle((*names, place[0]), step.after)
+                return Circle((*names, place[0]), step.after)
             if place[2] and place in seen:
                 continue
             seen.add(place)
             way = (*way, place)
-        for outcome, following in _following(generation, step.verdict, spend):
+        for outcome, following in _following(generation, step.verdict, spend, kind):
             after = step.after
-            if isinstance(step.verdict.decision, Queue):
+            if isinstance(step.verdict.decision, kind):
                 after = _Overflow(step.verdict, outcome, following)
             left.append(_Step(following, way, after))
     return None
 
 
-def _following(generation: Generation, verdict: Verdict, spend: Spend) -> Iterator[tuple[Outcome, Verdict]]:
+def _following(
+    generation: Generation, verdict: Verdict, spend: Spend, kind: Waiting
+) -> Iterator[tuple[Outcome, Verdict]]:
     decision = verdict.decision
     outcomes: tuple[Outcome, ...] = ()
-    if isinstance(decision, Queue):
+    if isinstance(decision, Queue | Dial) and isinstance(decision, kind):
         outcomes = tuple(decision.on)
     elif isinstance(decision, Play):
         outcomes = ("played",)
@@ -85,19 +91,33 @@ def _following(generation: Generation, verdict: Verdict, spend: Spend) -> Iterat
             yield outcome, following
 
 
-def _waiting(verdict: Verdict) -> _Wait | None:
+def _waiting(verdict: Verdict, kind: Waiting) -> _Wait | None:
     """Where the verdict has a caller wait; None for anything else."""
     decision, link = verdict.decision, verdict.link
-    if not isinstance(decision, Queue) or link is None:
+    if not isinstance(decision, kind) or link is None:
         return None
-    return (decision.name, link.chain, link.position if verdict.path else 0, verdict.call.called)
+    if isinstance(decision, Queue):
+        name = decision.name
+    else:
+        name = " and ".join(str(complete(target, verdict.call)) for target in decision.targets)
+    return (name, link.chain, link.position if verdict.path else 0, verdict.call.called)
 
 
-def queue_problem(build: Build, circle: QueueCircle) -> Problem:
+def dial_words(build: Build, circle: Circle) -> tuple[Place, str]:
+    """What is to be said of a circle of dials, at the goto that closes it."""
+    closed_by = circle.closed_by
+    way = " → ".join(circle.names)
+    return _place(build, closed_by), (
+        f"on {closed_by.outcome}, this leads back to who was rung before ({way}), "
+        "and round again until the call ends with 482"
+    )
+
+
+def queue_problem(build: Build, circle: Circle) -> Problem:
     """What is wrong, at the goto that closes the circle."""
     closed_by = circle.closed_by
     call = closed_by.following.call
-    way = " → ".join(circle.queues)
+    way = " → ".join(circle.names)
     witness = f"a call to {call.called} from {call.caller.number}"
     message = f"on {closed_by.outcome}, this leads back to a queue that the caller has waited in ({way})"
     hint = "lead it to what ends, such as reject: 480, or have callers wait longer (max_wait)"
@@ -106,13 +126,12 @@ def queue_problem(build: Build, circle: QueueCircle) -> Problem:
 
 def _place(build: Build, overflow: _Overflow) -> Place:
     """Where what follows the outcome stands: in the queue's own on:, or in the step's."""
-    decision, link = overflow.queue.decision, overflow.queue.link
+    decision, link = overflow.waited.decision, overflow.waited.link
     first = overflow.following.path[0].link
-    assert isinstance(decision, Queue)
-    plan = build.queues.get(decision.name)
+    plan = build.queues.get(decision.name) if isinstance(decision, Queue) else None
     endings: Mapping[str, object] = {} if plan is None else dict(plan.shape.on.items())
     own = endings.get(overflow.outcome)
-    if isinstance(own, dict) and own.get("goto") == first.chain:
+    if isinstance(decision, Queue) and isinstance(own, dict) and own.get("goto") == first.chain:
         return build.document.place(("queues", decision.name, "on", overflow.outcome, "goto"))
     origin = "" if link is None else link.chain
     found = [edge.place for edge in build.edges if edge.origin == origin and edge.chain == first.chain]

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pbx.dialplan.compiler import compile_dialplan, compile_with_build
-from pbx.dialplan.generation import Generation, Verdict, decide_now
+from pbx.dialplan.decisions import Dial, Reject
+from pbx.dialplan.generation import MAX_OUTCOMES, Generation, Verdict, decide_now
 from pbx.dialplan.languages import language_of
 from pbx.dialplan.lint import CODES, Finding, lint
 from pbx.dialplan.patterns import compile_pattern
@@ -44,6 +45,14 @@ def prove(generation: Generation, finding: Finding) -> None:
             assert all(visit.place != finding.problem.place for visit in verdict.path)
         case "may-end-undecided":
             assert verdict.decision.reason.endswith("has no more handlers")
+        case "dial-circle":
+            followed = 0
+            while isinstance(verdict.decision, Dial):
+                following = decide_now(generation.after(verdict, next(iter(verdict.decision.on))))
+                assert following is not None
+                verdict, followed = following, followed + 1
+            assert isinstance(verdict.decision, Reject)
+            assert (verdict.decision.code, followed) == (482, MAX_OUTCOMES + 1)
         case "emergency-unrouted":
             assert verdict.decision.reason
             assert type(verdict.decision).__name__ != "Dial"
@@ -143,6 +152,14 @@ chains: {a: [{routing: [{to: 1., dial: user}]}, reject: 404]}⏎emergency: ["112
     d.yaml:3:13: error: users cannot reach the emergency number 112: it comes to reject 404 (for
 chains: {a: [{hours: c, closed: hangup}, echo]}⏎calendars: {c: {open: {sun: 9:00-10:00}}}⏎emergency: [112]
     d.yaml:4:13: error: users cannot reach the emergency number 112: it comes to hangup
+chains: {a: [{dial: user/1001, on: {busy: {goto: b}}}], b: [{dial: user/1002, on: {busy: {goto: a}}}]}
+    d.yaml:2:97: warning: on busy, this leads back to who was rung before (user/1001 → user/1002 → user/1001)
+chains: {a: [{dial: user/1001, on: {no-answer: {goto: a}}}]}
+    and round again until the call ends with 482 (for example a call to
+chains: {a: [{dial: user, on: {busy: {dial: user/1002, on: {rejected: {goto: a}}}}}]}
+    on rejected, this leads back to who was rung before (user/1001 → user/1002 → user/1001)
+chains: {a: [{routing: [{to: 5XX, dial: user/1001, on: {busy: {goto: a}}}]}, echo]}
+    for example a call to 555 from 1000 in the chain a) [dial-circle]: lead one of them to what ends
 chains: {a: [{blacklist: bad}, {dial: user/1001}, echo]}⏎lists: {bad: ["*"]}⏎emergency: [112]
     d.yaml:2:51: warning: echo is never asked: dial
 """
@@ -175,6 +192,34 @@ def test_every_code_is_shown() -> None:
         "too-complex",
         "may-end-undecided",
     ]
+
+
+@pytest.mark.parametrize(
+    "chains",
+    [
+        # It comes to an end.
+        "{a: [{dial: user/1001, on: {busy: {goto: b}}}], b: [{dial: user/1002, on: {busy: {reject: 486}}}]}",
+        # Somebody is waited for in between, or decides.
+        "{a: [{dial: user/1001, on: {busy: {goto: b}}}], b: [{queue: q, on: {timeout: {goto: a}}}]}",
+        "{a: [{dial: user/1001, on: {busy: {goto: b}}}], b: [{menu: {prompt: p, choices: {1: {goto: a}}}}]}",
+        # The number is another one each time, until no rule fits.
+        "{a: [{routing: [{to: 5., strip: 1, dial: user/1001, on: {busy: {goto: a}}}]}, {reject: 404}]}",
+    ],
+)
+def test_dials_that_lead_on_to_an_end_are_no_circle(chains: str) -> None:
+    queues = "queues: {q: {agents: ['1001']}}\n"
+    _, found = linted(f"entry: [{{from: anyone, chain: a}}]\n{queues}chains: {chains}\n")
+    assert "dial-circle" not in {finding.code for finding in found}
+
+
+def test_dials_that_go_round_over_an_announcement() -> None:
+    _, found = linted(
+        "entry: [{from: anyone, chain: a}]\n"
+        "chains: {a: [{dial: user/1001, on: {no-answer: {goto: b}}}],\n"
+        "  b: [{play: sorry}, {dial: user/1002, on: {busy: {goto: c}}}], c: [{goto: a}]}\n"
+    )
+    assert [finding.code for finding in found] == ["dial-circle"]
+    assert "(user/1001 → user/1002 → user/1001)" in str(found[0])
 
 
 def test_handlers_that_change_the_caller_hide_no_rule() -> None:
