@@ -1,6 +1,7 @@
 """What is refused before the application sees it, as plain ASGI: large bodies, and other sites' names."""
 
 import json
+import re
 from ipaddress import ip_address
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -8,6 +9,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pbx.api.errors import ApiError
 
 _TOO_LARGE = "the body is too large"
+
+# A name, or an address with brackets or without, and a port.
+_HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\[\]:]+))(?::[0-9]{0,5})?")
 
 # What clients on the control socket call us; any name would do there, this one reads well in a log.
 SOCKET_HOST = "pbx"
@@ -85,8 +89,10 @@ class HostCheck:
         if host is None:
             # HTTP/1.0; no browser sends that.
             return True
-        text = host.decode("latin-1").lower()
-        name = text[1:].partition("]")[0] if text.startswith("[") else text.partition(":")[0]
+        found = _HOST.fullmatch(host.decode("latin-1").lower())
+        if found is None:
+            return False
+        name = found[1] or found[2]
         if name.rstrip(".") in self._hosts:
             return True
         try:
