@@ -53,7 +53,6 @@ LEG: Final = np.dtype(
             "former_until",
             # what is heard of it (RFC 3550 A.1, A.3, A.8)
             "heard_at",
-            "silent",
             "has_source",
             "epoch",
             "ssrc",
@@ -224,10 +223,9 @@ EVENT: Final = np.dtype(
 EVENTS: Final = 4096
 
 EVENT_PROVEN: Final = 1
-EVENT_SILENT: Final = 2
-EVENT_RELEASED: Final = 3
-EVENT_DIGIT: Final = 4
-EVENT_SOURCE_ENDED: Final = 5
+EVENT_RELEASED: Final = 2
+EVENT_DIGIT: Final = 3
+EVENT_SOURCE_ENDED: Final = 4
 
 # Places in `Tables.control`. The two ends of the event ring stand apart: each is written by another thread.
 EVENT_HEAD: Final = 0
@@ -244,8 +242,7 @@ LATENESS_TOTAL: Final = 10
 BUFFERED_TOTAL: Final = 11
 EVENT_TAIL: Final = 16
 BACKLOG: Final = 17
-RELAY: Final = 24
-RTP_TIMEOUT: Final = 25
+RELAY: Final = 25
 QUARANTINE: Final = 26
 REPORT_INTERVAL: Final = 27
 EPOLL: Final = 28

@@ -21,7 +21,6 @@ from pbx.media.layout import (
     EVENT_HEAD,
     EVENT_RELEASED,
     EVENT_SIGNAL,
-    EVENT_SILENT,
     EVENT_TAIL,
     EVENTS,
     LATENESS_BOUNDS,
@@ -31,7 +30,6 @@ from pbx.media.layout import (
     PIPE_TAG,
     QUARANTINE,
     READY,
-    RTP_TIMEOUT,
     SCAN_TICKS,
     SIGNALLED,
     TICK,
@@ -101,20 +99,6 @@ def is_over(tables: Tables, leg: Any, now: int) -> bool:
 
 
 @compiled
-def note_silence(tables: Tables, row: int, now: int) -> None:
-    """Tell the reactor of a leg that is not heard though it should be, once."""
-    timeout = tables.control[RTP_TIMEOUT]
-    leg = tables.legs[row]
-    if timeout <= 0 or leg.configured == 0 or leg.receive == 0 or leg.silent != 0:
-        return
-    quiet = now - leg.heard_at
-    if quiet >= timeout:
-        place = tables.addresses[row, SIGNALLED]
-        if push_event(tables, EVENT_SILENT, row, leg.generation, quiet, place):
-            leg.silent = 1
-
-
-@compiled
 def look_at_all(tables: Tables, mix: Mix, now: int) -> None:
     """What time alone brings about for the legs."""
     at = 0
@@ -130,7 +114,6 @@ def look_at_all(tables: Tables, mix: Mix, now: int) -> None:
             continue
         if leg.state == OPEN:
             settle(tables, row, now)
-            note_silence(tables, row, now)
             report_when_due(tables, row, now)
             end_press(tables, mix, row, now)
             note_buffered(tables, mix, row)

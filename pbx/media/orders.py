@@ -164,7 +164,6 @@ def configure(tables: Tables, mix: Mix, row: int, command: Any, now: int) -> Non
         leg.configured = 1
     if command.receive != 0 and leg.receive == 0:
         leg.heard_at = now
-        leg.silent = 0
     leg.receive = command.receive
     leg.send = command.send
     for payload_type in range(PAYLOAD_TYPES):

@@ -26,7 +26,6 @@ from pbx.media.values import (
     LegStatistics,
     LoopStatistics,
     MediaEvent,
-    MediaSilent,
     MediaStopped,
     Member,
     SinkId,
@@ -54,10 +53,9 @@ class MediaPlane:
     """Legs, each an RTP session on a pair of ports of its own, and who is heard by whom.
 
     `ports` is the range that pairs are taken from, `pool` how many are kept bound ahead of need. A closed
-    leg's pair rests until it was quiet for `quarantine` seconds (five times that at most). After
-    `rtp_timeout` seconds without a packet `MediaSilent` is said (0: never); an RTCP report is sent about
-    every `report_interval` seconds (0: never). With `relay` off everything is counted and nothing is passed
-    on, so that a test of audio can fail.
+    leg's pair rests until it was quiet for `quarantine` seconds (five times that at most). An RTCP report is
+    sent about every `report_interval` seconds (0: never). With `relay` off everything is counted and nothing
+    is passed on, so that a test of audio can fail.
 
     Except for `start` and `stop`, nothing here waits. All methods belong to one thread, the reactor's, which
     watches `event_descriptor` and calls `events` when it can be read.
@@ -69,7 +67,6 @@ class MediaPlane:
         ports: range,
         threads: int = 1,
         pool: int = 64,
-        rtp_timeout: float = 0.0,
         cache_directory: Path | None = None,
         relay: bool = True,
         quarantine: float = 2.0,
@@ -86,7 +83,6 @@ class MediaPlane:
         self._relay = relay
         self._quarantine = quarantine
         self._times = (
-            round(rtp_timeout * _MICROSECONDS),
             round(quarantine * _MICROSECONDS),
             round(report_interval * _MICROSECONDS),
         )
@@ -496,8 +492,6 @@ _FRESH: Final[dict[Family, layout.Array]] = {
 
 
 def _event(kind: int, leg: LegId, value: int, address: bytes) -> MediaEvent:
-    if kind == layout.EVENT_SILENT:
-        return MediaSilent(leg, value / _MICROSECONDS)
     if kind == layout.EVENT_DIGIT:
         return DigitHeard(leg, DIGITS[value & 0xFF], value >> 16, bool(value >> 8 & 1))
     return SourceProven(leg, addresses.unpack(address))

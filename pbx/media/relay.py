@@ -160,7 +160,6 @@ def account(tables: Tables, row: int, length: int, known: bool, now: int) -> tup
             return NOTHING, 0, 0, 0, False
         proven_now = verdict == NEWLY_PROVEN
     leg.heard_at = now
-    leg.silent = 0
     leg.packets += 1
     leg.octets += size
     epoch = tables.control[NEXT_EPOCH]

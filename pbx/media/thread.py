@@ -28,7 +28,6 @@ from pbx.media.layout import (
     QUARANTINE,
     RELAY,
     REPORT_INTERVAL,
-    RTP_TIMEOUT,
     Arena,
     Shared,
     tables,
@@ -53,7 +52,7 @@ class MediaThread:
         event_descriptor: int,
         *,
         relay: bool,
-        times: tuple[int, int, int],
+        times: tuple[int, int],
         mix: Mix,
     ) -> None:
         self.arena = Arena()
@@ -76,7 +75,7 @@ class MediaThread:
         self._epoll = select.epoll()
         control = self.tables.control
         control[RELAY] = relay
-        control[RTP_TIMEOUT], control[QUARANTINE], control[REPORT_INTERVAL] = times
+        control[QUARANTINE], control[REPORT_INTERVAL] = times
         control[EPOLL] = self._epoll.fileno()
         control[COMMAND_PIPE] = self._reader
         control[EVENT_DESCRIPTOR] = event_descriptor

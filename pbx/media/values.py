@@ -260,14 +260,6 @@ class SourceProven:
 
 
 @dataclass(frozen=True, slots=True)
-class MediaSilent:
-    """Nothing was heard of a leg for `seconds`, though it is receiving; said once until heard again."""
-
-    leg: LegId
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
 class MediaStopped:
     """A media thread ended by itself: no packet is relayed any more and the service should stop."""
 
@@ -294,4 +286,4 @@ class DigitHeard:
     inband: bool
 
 
-MediaEvent = SourceProven | MediaSilent | MediaStopped | SourceEnded | DigitHeard
+MediaEvent = SourceProven | MediaStopped | SourceEnded | DigitHeard

@@ -34,7 +34,7 @@ from pbx.errors import OperatorError
 from pbx.ids import Ids
 from pbx.media.plane import MediaPlane
 from pbx.media.recorder import RecordingStopped
-from pbx.media.values import DigitHeard, MediaSilent, MediaStopped, Sound, SourceEnded, SourceProven
+from pbx.media.values import DigitHeard, MediaStopped, Sound, SourceEnded, SourceProven
 from pbx.metrics.metrics import Metrics
 from pbx.net.addresses import Routes
 from pbx.net.endpoint import Endpoint
@@ -481,8 +481,7 @@ class Service:
                     self._failed(f"the media thread ended: {reason}")
                 case SourceEnded() | DigitHeard():
                     self.conductor.media_happened(event)
-                case SourceProven() | MediaSilent():
-                    # Who is silent though it should not be, the switch finds out: it knows who is on hold.
+                case SourceProven():
                     pass
 
 

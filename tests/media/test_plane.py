@@ -41,7 +41,7 @@ def media_thread(event_descriptor: int) -> MediaThread:
         layout.share(1),
         event_descriptor,
         relay=True,
-        times=(0, 0, 0),
+        times=(0, 0),
         mix=mixtables.mix_tables(mixtables.share_mix(1)),
     )
 

@@ -1,15 +1,13 @@
 import pytest
 
 from pbx.media.plane import MediaPlane
-from pbx.media.values import MediaSilent, SourceProven
+from pbx.media.values import SourceProven
 from tests.media.support import (
     Phone,
     Phones,
     bridged,
     configure,
     leg_for,
-    looked_at,
-    new_plane,
     next_event,
     obeyed,
     pause,
@@ -170,27 +168,6 @@ def test_a_source_that_the_kernel_would_filter_out_is_heard_again(plane: MediaPl
 
     wait_until(heard_again)
     assert bob.hear().payload == b"again"
-
-
-def test_silence_is_said_once_and_again_after_sound(phones: Phones) -> None:
-    plane = new_plane(rtp_timeout=0.2)
-    try:
-        alice = phones.new()
-        leg = leg_for(plane, alice)
-        first = next_event(plane, MediaSilent)
-        assert first.leg == leg
-        assert first.seconds >= 0.2
-        looked_at(plane)
-        assert plane.events() == []
-        alice.send()
-        assert next_event(plane, MediaSilent).leg == leg
-        configure(plane, leg, alice.address, receive=False)
-        obeyed(plane)
-        for _ in range(8):
-            pause(0.05)
-        assert plane.events() == []
-    finally:
-        plane.stop()
 
 
 @pytest.mark.parametrize("port", [0, 1])

@@ -140,7 +140,7 @@ async def test_a_silent_call_ends_and_the_control_socket_knows_of_its_legs(tmp_p
             assert (await final(caller)).status == 200
             control = str(tmp_path / "state" / "pbx.sock")
             calls = await get(control, "/api/calls")
-            assert '"codec":"PCMU","packets_received":0' in calls
+            assert '"codec":"PCMU","holds":false,"packets_received":0' in calls
             assert '"mos":null' in calls
             (call_id,) = ours.switch.calls
             refused = await get(control, f"/api/calls/{call_id}/recording/pause", "POST")
