@@ -12,7 +12,7 @@ from pbx.call.branch import new_branch
 from pbx.call.causes import Cause, cause_of
 from pbx.call.ending import release
 from pbx.call.leg import Leg
-from pbx.call.outputs import LegAnswered, LegOpened, PickedUp
+from pbx.call.outputs import Established, LegAnswered, LegOpened, PickedUp
 from pbx.call.plan import Destination
 from pbx.call.settings import Shared
 from pbx.errors import ResourcesExhausted
@@ -55,6 +55,7 @@ def take_up(call: "Call", leg: Leg, detail: object, now: float) -> None:
     call.record.answered_at = now
     call.record.status = 200
     call.out.append(LegAnswered(leg))
+    call.out.append(Established(call))
     call.out.append(PickedUp(call))
 
 
