@@ -314,6 +314,13 @@ class Matrix:
         part["head"] = head + len(given)
         return len(given)
 
+    def feed_waiting(self, source: SourceId) -> int:
+        """Samples that a feed has still to play."""
+        if source not in self._sources:
+            return 0
+        part = self._shared.parts[source.row]
+        return int(part["head"]) - int(part["tail"])
+
     def close_source(self, source: SourceId) -> None:
         """End a source; its sounds are let go once the loop does not read them any more."""
         held = self._sources.get(source)

@@ -296,6 +296,10 @@ class MediaPlane:
         """Give a feed samples; how many there was room for (about two seconds at 16 kHz)."""
         return self._matrix.feed(source, samples)
 
+    def feed_waiting(self, source: SourceId) -> int:
+        """How many samples of a feed have still to be heard."""
+        return self._matrix.feed_waiting(source)
+
     def close_source(self, source: SourceId) -> None:
         """End a source; its sounds are let go once the loop has."""
         self._matrix.close_source(source)
