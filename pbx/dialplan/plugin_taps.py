@@ -162,6 +162,12 @@ class OpenTap:
         self._finished = True
         self.line.close()
 
+    def hurry(self) -> None:
+        """Lose what still waits, so that it can end."""
+        with self._lock:
+            self._lost += sum(not isinstance(each, str) for each in self._waiting)
+            self._waiting.clear()
+
     def turn(self) -> None:
         """Have what waits delivered, and give up what takes too long."""
         if self._job is not None and self._under_way(self._job):

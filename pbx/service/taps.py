@@ -31,8 +31,8 @@ log = logging.getLogger("pbx")
 _AHEAD_S: Final = 0.08
 # Silence before what comes after a silence, for a tap that says each frame as it hears one.
 _CUSHION_S: Final = 0.04
-# How long a tap may take to end when its call has.
-_ENDED_S: Final = 2.0
+# How long a tap may take to hear the rest when its call has ended, and then again to end.
+_ENDED_S: Final = 1.0
 
 Tell = Callable[[str, Callable[[Call, float], Iterable[CallOutput]]], None]
 """Has something asked of a call, by its id, and what follows carried out."""
@@ -138,7 +138,7 @@ class CallTaps:
         self._stopping.set()
         thread = self._thread
         if thread is not None:
-            thread.join(2 * _ENDED_S)
+            thread.join(3 * _ENDED_S)
 
     def turn(self) -> None:
         """Carry what there is; the thread does this again and again."""
@@ -161,9 +161,12 @@ class CallTaps:
         if (tap.broken or tap.line.left) and not carried.told:
             carried.told = True
             self._in_reactor(lambda: self._left(number, carried))
-        since = carried.ending_since
-        if since is not None and (tap.over or self._clock() - since > _ENDED_S):
-            self._drop(number, carried)
+        if carried.ending_since is not None:
+            late_s = self._clock() - carried.ending_since
+            if tap.over or late_s > 2 * _ENDED_S:
+                self._drop(number, carried)
+            elif late_s > _ENDED_S:
+                tap.hurry()
 
     def _drop(self, number: int, carried: _Carried) -> None:
         carried.tap.abandon()

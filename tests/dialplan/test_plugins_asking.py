@@ -14,6 +14,7 @@ from pbx.dialplan.generation import Generation, Verdict
 from pbx.dialplan.plugin_breaker import FAILURES, LONGEST_PAUSE_S, PAUSE_S, Breaker
 from pbx.dialplan.plugin_host import run_blocking
 from pbx.dialplan.plugin_step import PluginStep
+from pbx.dialplan.plugin_taps import FrameKind
 from pbx.errors import OperatorError
 from pbx.testing import Clock
 from tests.dialplan.calls import call, decide, generation
@@ -39,6 +40,9 @@ class Counted:
     def plugin_failed(self, plugin: str, cause: str, seconds: float | None) -> None:
         self.told.append((plugin, "failed", cause))
         self.seconds.append(seconds)
+
+    def plugin_frames(self, plugin: str, kind: FrameKind, frames: int) -> None:
+        raise AssertionError("nobody has a tap")
 
 
 def step_of(tree: Generation) -> PluginStep:
