@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from pbx.media.values import (
     BridgeId,
+    Envelope,
     LegAudio,
     LegId,
     LegStatistics,
@@ -154,6 +155,10 @@ class Media(Protocol):
 
     def close(self, leg: LegId) -> LegStatistics:
         """Give the port pair back; the totals of the leg."""
+        ...
+
+    def envelope(self, leg: LegId) -> Envelope:
+        """How loud a leg was in the latest seconds."""
         ...
 
     def statistics(self, leg: LegId) -> LegStatistics:

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pbx.dialplan.plugin_answers import Cause
-from pbx.dialplan.plugin_taps import FrameKind
+from pbx.dialplan.plugin_answers import Cause, FrameKind
 
 if TYPE_CHECKING:
     from pbx.dialplan.plugin_step import PluginStep

@@ -5,15 +5,17 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from inspect import isawaitable
 from time import perf_counter
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pbx.dialplan.call import Call
 from pbx.dialplan.decisions import Defer
 from pbx.dialplan.handler import Handler
 from pbx.dialplan.plugin_answers import Answer, Cause, Fault, Given, describe, finish
 from pbx.dialplan.plugin_process import Child, Recipe
-from pbx.dialplan.plugin_taps import MAX_TAPS, OpenTap
-from pbx.dialplan.plugin_workers import Job, LoopThread, Workers
+from pbx.dialplan.plugin_workers import MAX_TAPS, Job, LoopThread, Workers
+
+if TYPE_CHECKING:
+    from pbx.dialplan.plugin_taps import OpenTap
 
 MAX_PROCESSES = 2
 _STOP_S = 2.0
@@ -41,7 +43,7 @@ class Runner(Protocol):
         """Ask what shall hear `call`."""
         ...
 
-    def deliver(self, tap: OpenTap) -> Job[None]:
+    def deliver(self, tap: "OpenTap") -> Job[None]:
         """Have a tap hear what waits for it."""
         ...
 
@@ -94,7 +96,7 @@ class ThreadRunner:
         """See Runner."""
         return self._workers.submit(lambda: _now(lambda: self._handler.tap(call), "exception"))
 
-    def deliver(self, tap: OpenTap) -> Job[None]:
+    def deliver(self, tap: "OpenTap") -> Job[None]:
         """See Runner."""
         if self._taps is None:
             self._taps = Workers(f"{self._name} taps", waiting=MAX_TAPS)
@@ -139,7 +141,7 @@ class LoopRunner:
         """See Runner."""
         return self._loop.submit(lambda: _soon(lambda: self._handler.tap(call), "exception"))
 
-    def deliver(self, tap: OpenTap) -> Job[None]:
+    def deliver(self, tap: "OpenTap") -> Job[None]:
         """See Runner."""
         return self._loop.submit(tap.deliver_soon)
 
@@ -182,7 +184,7 @@ class ProcessRunner:
         """Never asked for: `check` refuses taps in a process of their own."""
         raise NotImplementedError
 
-    def deliver(self, tap: OpenTap) -> Job[None]:
+    def deliver(self, tap: "OpenTap") -> Job[None]:
         """Never asked for, likewise."""
         raise NotImplementedError
 

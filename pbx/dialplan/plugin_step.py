@@ -18,16 +18,15 @@ from pbx.dialplan.plugin_decisions import WrongDecision, checked
 from pbx.dialplan.plugin_host import Host
 from pbx.dialplan.plugin_process import Recipe
 from pbx.dialplan.plugin_runners import Runner, runner_for
-from pbx.dialplan.plugin_taps import MAX_TAPS, OpenTap, WrongTap, checked_tap
-from pbx.dialplan.plugin_workers import Job
+from pbx.dialplan.plugin_workers import MAX_TAPS, Job
 from pbx.dialplan.scope import Scope
 from pbx.dialplan.steps import compile_step
-from pbx.dialplan.tap import Line, Tap
 from pbx.dialplan.words import kind_of
 from pbx.documents import Duration, Shape
 from pbx.errors import DocumentError, OperatorError, ResourcesExhausted
 
 if TYPE_CHECKING:
+    from pbx.dialplan.plugin_taps import OpenTap
     from pbx.dialplan.plugins import Plugin
 
 log = logging.getLogger("pbx")
@@ -172,11 +171,15 @@ class PluginStep(Handler):
         """Whether the plugin may want to hear calls."""
         return hears(self.plugin.kind)
 
-    async def tapped(self, call: Call, *, talks: bool) -> OpenTap | None:
+    async def tapped(self, call: Call, *, talks: bool) -> "OpenTap | None":
         """What of the plugin hears `call`, opened; None when nothing does, or it failed, which is counted.
 
         `close_tap` gives it back.
         """
+        # They bring numpy, which verbs that ask plugins do without.
+        from pbx.dialplan.plugin_taps import OpenTap, WrongTap, checked_tap
+        from pbx.dialplan.tap import Line, Tap
+
         runner = self._runner
         if runner is None:
             return None

@@ -10,19 +10,16 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from inspect import isawaitable
-from typing import Any, Final, Literal, Protocol, get_args
+from typing import Any, Final, Protocol, get_args
 
 import numpy as np
 
-from pbx.dialplan.plugin_answers import Cause, describe
+from pbx.dialplan.plugin_answers import Cause, FrameKind, describe
 from pbx.dialplan.plugin_workers import Interrupted, Job
 from pbx.dialplan.tap import FRAME_S, Line, Rate, Samples, Side, Sides, Tap
 from pbx.errors import ResourcesExhausted
 
 log = logging.getLogger("pbx")
-
-MAX_TAPS: Final = 200
-"""How many calls one step of a chain hears at once."""
 
 MOST_WAITING: Final = 50
 """How many frames of a side wait for a tap: one second."""
@@ -33,7 +30,6 @@ FAILURES: Final = 5
 """Failures in a row after which a tap hears no more of its call."""
 
 Step = Callable[[], "Awaitable[None] | None"]
-FrameKind = Literal["heard", "lost", "said"]
 
 
 class Place(Protocol):

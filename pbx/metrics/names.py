@@ -109,8 +109,8 @@ DECISION_KINDS: Final = (
 )  # fmt: skip
 
 QUALITY_EVENTS: Final = (
-    "quality-alert", "quality-recovered", "one-way-audio", "dead-air", "clipping", "rtp-timeout",
-    "flows-again",
+    "quality-alert", "quality-recovered", "one-way-audio", "dead-air", "clipping",
+    "echo-suspected", "rtp-timeout", "flows-again",
 )  # fmt: skip
 # Dead air is one of both directions together.
 QUALITY_DIRECTIONS: Final = (*DIRECTIONS, "both")

@@ -10,6 +10,7 @@ from pbx.call.recording import Recording
 from pbx.errors import ResourcesExhausted
 from pbx.media.values import (
     BridgeId,
+    Envelope,
     LegAudio,
     LegId,
     LegStatistics,
@@ -90,6 +91,8 @@ class FakeMedia:
         self.fed: dict[SourceId, Samples] = {}
         # What is counted of a leg; nothing, unless a test says otherwise.
         self.counted: dict[LegId, LegStatistics] = {}
+        # How loud legs were; not known, unless a test says so.
+        self.envelopes: dict[LegId, Envelope] = {}
         self._next = 0
 
     def open(self, family: Literal[4, 6] = 4, beside: LegId | None = None) -> tuple[LegId, int]:
@@ -253,6 +256,9 @@ class FakeMedia:
         del self.rows[leg]
         self.closed.append(leg)
         return self.counted.pop(leg, LegStatistics())
+
+    def envelope(self, leg: LegId) -> Envelope:
+        return self.envelopes.get(leg, Envelope(0, np.zeros(0)))
 
     def statistics(self, leg: LegId) -> LegStatistics:
         return self.counted.get(leg, LegStatistics())

@@ -11,9 +11,8 @@ import pbx.dialplan.plugin_strategies as guarded
 from pbx import Standing, Strategy, Wanted
 from pbx.cli import main
 from pbx.dialplan.compiler import compile_dialplan
-from pbx.dialplan.plugin_answers import Cause
+from pbx.dialplan.plugin_answers import Cause, FrameKind
 from pbx.dialplan.plugin_breaker import FAILURES
-from pbx.dialplan.plugin_taps import FrameKind
 from pbx.dialplan.plugins import Plugins, load_plugins, strategies_of
 from pbx.dialplan.queue_rehearsal import rehearse
 from pbx.dialplan.scope import KnownNames

@@ -11,10 +11,10 @@ import pytest
 from pbx.dialplan.decisions import Dial, Echo, Reject
 from pbx.dialplan.explain import explain, ladder
 from pbx.dialplan.generation import Generation, Verdict
+from pbx.dialplan.plugin_answers import FrameKind
 from pbx.dialplan.plugin_breaker import FAILURES, LONGEST_PAUSE_S, PAUSE_S, Breaker
 from pbx.dialplan.plugin_host import run_blocking
 from pbx.dialplan.plugin_step import PluginStep
-from pbx.dialplan.plugin_taps import FrameKind
 from pbx.errors import OperatorError
 from pbx.testing import Clock
 from tests.dialplan.calls import call, decide, generation

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 import pbx.testing
 from pbx import Call, Continue, Decision, Defer, Handler, Line, Reject, Samples, Side, Talk, Tap
-from pbx.dialplan.plugin_answers import Cause
-from pbx.dialplan.plugin_taps import FAILURES, MOST_WAITING, FrameKind, OpenTap, WrongTap, checked_tap
+from pbx.dialplan.plugin_answers import Cause, FrameKind
+from pbx.dialplan.plugin_taps import FAILURES, MOST_WAITING, OpenTap, WrongTap, checked_tap
 from pbx.dialplan.plugin_workers import Job
 from pbx.dialplan.tap import MOST_SAID_S
 from pbx.dialplan.words import as_json, said
