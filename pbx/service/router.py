@@ -107,6 +107,8 @@ class Router:
         """Whether a call is decided by `generation`, or may still ask it."""
         if generation is self.generation or self._asked[generation.number]:
             return True
+        if self._taps is not None and self._taps.needs(generation):
+            return True
         return any(kept is generation for kept, _ in self._verdicts.values())
 
     def calls_by_generation(self) -> Counter[int]:

@@ -19,7 +19,7 @@ from pbx.call.outputs import CallOutput
 from pbx.call.tapping import Tap
 from pbx.dialplan.call import Call as RoutedCall
 from pbx.dialplan.decisions import Hangup, Redirect, Reject, Talk
-from pbx.dialplan.generation import Verdict
+from pbx.dialplan.generation import Generation, Verdict
 from pbx.dialplan.plugin_step import PluginStep
 from pbx.dialplan.plugin_taps import OpenTap
 from pbx.dialplan.tap import FRAME_S, Samples
@@ -116,7 +116,8 @@ class CallTaps:
         self._carried: dict[int, _Carried] = {}
         self._threaded = False
         self._thread: threading.Thread | None = None
-        self._stopping = threading.Event()
+        # Never set: what the thread waits for is the time.
+        self._never = threading.Event()
 
     @property
     def active(self) -> int:
@@ -131,11 +132,10 @@ class CallTaps:
 
     def stop(self) -> None:
         """End every tap, while the media plane and the plugins still are."""
-        for carried in list(self._carried.values()):
-            carried.end()
-            self._finish(carried)
         self._threaded = False
-        self._stopping.set()
+        for number, carried in list(self._carried.items()):
+            carried.end()
+            self._let_go(number, carried)
         thread = self._thread
         if thread is not None:
             thread.join(3 * _ENDED_S)
@@ -179,10 +179,10 @@ class CallTaps:
         due = self._clock()
         while True:
             due = max(due + FRAME_S, self._clock())
-            self._stopping.wait(max(0.0, due - self._clock()))
+            self._never.wait(max(0.0, due - self._clock()))
             self.turn()
             with self._lock:
-                if not self._carried:
+                if not any(carried.began for carried in self._carried.values()):
                     self._thread = None
                     return
 
@@ -214,10 +214,14 @@ class CallTaps:
         self._asked.pop(call_id, None)
         for number, carried in list(self._carried.items()):
             if carried.call_id == call_id:
-                if carried.began:
-                    self._finish(carried)
-                else:
-                    self._drop(number, carried)
+                self._let_go(number, carried)
+
+    def needs(self, generation: Generation) -> bool:
+        """Whether a tap of a plugin of `generation` is not over."""
+        steps = {carried.step for carried in list(self._carried.values())}
+        return bool(steps) and any(
+            link.handler in steps for chain in generation.chains.values() for link in chain.links
+        )
 
     async def _overhear(self, call: Call, step: PluginStep, seen: RoutedCall) -> None:
         tap = self._keep(call, step, await step.tapped(seen, talks=False))
@@ -235,6 +239,12 @@ class CallTaps:
         with self._lock:
             self._carried[self._numbers] = _Carried(self._media, call.record.id, step, opened)
         return Tap(self._numbers, opened.tap.sides, opened.tap.rate)
+
+    def _let_go(self, number: int, carried: _Carried) -> None:
+        if carried.began:
+            self._finish(carried)
+        else:
+            self._drop(number, carried)
 
     def _finish(self, carried: _Carried) -> None:
         if carried.ending_since is None:

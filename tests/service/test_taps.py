@@ -1,6 +1,7 @@
 """Plugins that hear calls and talk with callers, seen from scripted phones."""
 
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -476,6 +477,35 @@ def test_without_a_feed_the_call_goes_on(house: TappedHouse, alice: Phone) -> No
     assert house.media.heard_by(ALICE) == {CAROL}
     call.bye()
     carol.answer_last(200, "BYE")
+    house.nothing_left()
+
+
+def test_a_generation_is_needed_until_its_taps_are_over(house: TappedHouse, alice: Phone) -> None:
+    tree = house.router.generation
+    call = calling(alice, "600")
+    house.hear()
+    house.router.generation = compile_dialplan(loads(DIALPLAN, "test.yaml"), tree.known, 2, Path())
+    call.bye()
+    assert house.router.used(tree)
+    house.hear()
+    assert not house.router.used(tree)
+    house.nothing_left()
+
+
+def test_the_thread_is_there_while_something_is_carried(house: TappedHouse, alice: Phone) -> None:
+    house.taps.start()
+    bob = registered(house, "1002", 12, BOB)
+    ringing = alice.invite("1002")
+    assert "taps" not in [each.name for each in threading.enumerate()]
+    taken(bob)
+    ringing.ack()
+    (thread,) = (each for each in threading.enumerate() if each.name == "taps")
+    ringing.bye()
+    bob.answer_last(200, "BYE")
+    thread.join(10)
+    assert house.taps.active == 0
+    assert not thread.is_alive()
+    assert Heard.made[0].log == ["began", "ended"]
     house.nothing_left()
 
 

@@ -151,6 +151,9 @@ def clear(samples: list[Samples]) -> Samples:
 async def until_nothing_is_left(of: Service, log: list[str], threads: set[str]) -> None:
     await until(lambda: not of.switch.calls and not of.taps.active)
     assert log == ["ended"]
+    plugins = of._settings.known.plugins
+    assert plugins is not None
+    await until(lambda: not any(plugins.host.tapping().values()))
     matrix = of.media._matrix
     await until(lambda: not matrix._sinks and not matrix._sources and of.media.ports_in_use == 0)
     await until(lambda: not [each for each in threads_now() - threads if "tap" in each])
