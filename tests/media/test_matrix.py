@@ -2,7 +2,10 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from pbx.media.matrix import _ringed
 from pbx.media.plane import MediaPlane
 from pbx.media.values import LegId, Sound, SourceEnded
 from tests.media.support import Phone, Phones, new_plane, next_event, obeyed, wait_until
@@ -16,6 +19,16 @@ TONES = (440.0, 620.0, 950.0, 1300.0)
 def speakers(phones: Phones, plane: MediaPlane, count: int) -> tuple[list[Phone], list[LegId]]:
     made = [phones.new() for _ in range(count)]
     return made, [mixed_leg(plane, phone) for phone in made]
+
+
+@given(st.integers(1, 40), st.integers(0, 10**6), st.integers(0, 40))
+def test_what_lies_in_a_ring_comes_out_in_order(size: int, tail: int, count: int) -> None:
+    count = min(count, size)
+    ring = np.arange(size, dtype=np.int16)
+    places = np.arange(tail, tail + count) % size
+    found = _ringed(ring, tail, tail + count)
+    assert np.array_equal(found, ring[places])
+    assert not np.shares_memory(found, ring)
 
 
 def test_in_a_conference_each_hears_exactly_the_others_and_a_whisper_only_its_target(
