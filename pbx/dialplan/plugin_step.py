@@ -86,7 +86,7 @@ class PluginStep(Handler):
         self.options = resolved(scope.build.directory_of(scope.full(())), self.options)
         self._recipe: Recipe | None = None
         if self.options.isolate == "process":
-            if self.taps:
+            if hears(self.plugin.kind):
                 message = f"the plugin {self.name} hears calls, which a process of its own cannot"
                 scope.problem(f"{message}; leave isolate out", "isolate")
                 return
@@ -153,7 +153,7 @@ class PluginStep(Handler):
         if isinstance(answer, Given):
             try:
                 decision = checked(answer.value, call, self._known, self._chains)
-                check_talk(decision, self.plugin.kind)
+                check_talk(decision, type(self._inner))
             except WrongDecision as error:
                 answer = Fault("decision", str(error))
             else:
@@ -169,7 +169,7 @@ class PluginStep(Handler):
     @property
     def taps(self) -> bool:
         """Whether the plugin may want to hear calls."""
-        return hears(self.plugin.kind)
+        return hears(type(self._inner))
 
     async def tapped(self, call: Call, *, talks: bool) -> "OpenTap | None":
         """What of the plugin hears `call`, opened; None when nothing does, or it failed, which is counted.
