@@ -420,6 +420,17 @@ def test_a_bot_hears_the_caller_and_is_heard(house: TappedHouse, alice: Phone) -
     assert 'pbx_plugin_frames_total{cause="said",handler="bot"} 6.0' in house.page()
 
 
+def test_a_bot_waits_for_the_answer_to_a_late_offer(house: TappedHouse, alice: Phone) -> None:
+    call = alice.invite("600", body="")
+    assert alice.response().status == 200
+    assert house.media.sinks == {}
+    call.ack(alice.sdp())
+    house.hear()
+    assert (bot_of(house).log, house.media.heard_by(ALICE)) == (["began"], {f"♪{FEED}"})
+    call.bye()
+    house.nothing_left()
+
+
 def test_keys_reach_it_and_it_leaves_to_the_next_handler(house: TappedHouse, alice: Phone) -> None:
     carol = registered(house, "1003", 13, CAROL)
     call = calling(alice, "601")
