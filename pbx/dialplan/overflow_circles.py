@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from pbx.dialplan.decisions import Dial, Outcome, Play, Queue
+from pbx.dialplan.decisions import Dial, Outcome, Play, Queue, Talk
 from pbx.dialplan.generation import Generation, Verdict, decide_now
 from pbx.dialplan.scope import Build
 from pbx.dialplan.targets import complete
@@ -78,7 +78,7 @@ def _following(
     outcomes: tuple[Outcome, ...] = ()
     if isinstance(decision, Queue | Dial) and isinstance(decision, kind):
         outcomes = tuple(decision.on)
-    elif isinstance(decision, Play):
+    elif isinstance(decision, Play | Talk):
         outcomes = ("played",)
     for outcome in outcomes:
         try:
