@@ -33,13 +33,11 @@ _name_addr: Final = re.compile(
 _addr_spec: Final = re.compile(
     rf"{WS}([^ \t;<>,?\"]++){WS}(?:;tag=({TOKEN}){WS})?(;.*+)?", re.DOTALL
 ).fullmatch
-# The branch and rport of nearly every Via are taken at once; what else there is goes the general way.
-_via: Final = re.compile(
-    rf"{WS}(?:(SIP/2\.0)|({TOKEN}){WS}/{WS}({TOKEN})){WS}/{WS}({TOKEN})[ \t]++"
-    rf"({HOST}){WS}(?::{WS}([0-9]{{1,5}}){WS})?"
-    rf"(?:;branch=({TOKEN}))?(;rport)?{WS}(;.*+)?",
-    re.DOTALL,
+_hop: Final = re.compile(
+    rf"{WS}({TOKEN}){WS}/{WS}({TOKEN}){WS}/{WS}({TOKEN})[ \t]++({HOST}){WS}(?::{WS}([0-9]{{1,5}}){WS})?"
 ).fullmatch
+# What nearly every Via says after its first semicolon; what else there is goes the general way.
+_branch_and_rport: Final = re.compile(rf"branch=({TOKEN})(;rport)?").fullmatch
 _cseq: Final = re.compile(rf"{WS}([0-9]++)[ \t]++({TOKEN}){WS}").fullmatch
 _qvalue: Final = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?").fullmatch
 
@@ -55,6 +53,11 @@ class NameAddr:
     display: str
     uri: Uri
     parameters: Parameters = field(default_factory=dict)
+    tag: str | None = field(init=False, repr=False, compare=False)
+    """The tag of a From or To (§19.3)."""
+
+    def __post_init__(self) -> None:
+        self.tag = self.parameters.get("tag")
 
     @classmethod
     def parse(cls, text: str, what: str = "address") -> "NameAddr":
@@ -93,11 +96,6 @@ class NameAddr:
         )
 
     @property
-    def tag(self) -> str | None:
-        """The tag of a From or To (§19.3)."""
-        return self.parameters.get("tag")
-
-    @property
     def expires(self) -> int | None:
         """A Contact's lifetime in seconds (§20.10), None when not given. Raises PeerError 400."""
         value = self.parameters.get("expires")
@@ -124,29 +122,20 @@ class Via:
 
     @classmethod
     def parse(cls, text: str) -> "Via":
-        """Read one via-parm; short ones are remembered. Raises PeerError 400."""
-        return (_remembered_via if len(text) <= REMEMBERED_VALUE_LENGTH else cls._parse)(text)
-
-    @classmethod
-    def _parse(cls, text: str) -> "Via":
-        match = _via(text)
-        if match is None:
-            raise malformed("Via")
-        protocol, name, version, transport, host, port, branch, rport, rest = match.groups()
-        if protocol is None:
-            protocol = f"{name.upper()}/{version}"
+        """Read one via-parm; what precedes the parameters is remembered. Raises PeerError 400."""
+        hop, semicolon, rest = text.partition(";")
+        read = _remembered_hop if len(hop) <= REMEMBERED_VALUE_LENGTH else _parse_hop
+        protocol, transport, host, port = read(hop)
         parameters: Parameters = {}
-        if rest is not None:
-            start = "" if branch is None else f";branch={branch}"
-            parameters = parse_parameters(f"{start}{rport or ''}{rest}", "Via")
-        else:
-            if branch is not None:
-                parameters["branch"] = branch
+        usual = _branch_and_rport(rest)
+        if usual is not None:
+            branch, rport = usual.groups()
+            parameters["branch"] = branch
             if rport is not None:
                 parameters["rport"] = None
-        return cls(
-            transport.upper(), parse_host(host), parse_port(port) if port else None, parameters, protocol
-        )
+        elif semicolon:
+            parameters = parse_parameters(f";{rest}", "Via")
+        return cls(transport, host, port, parameters, protocol)
 
     def __str__(self) -> str:
         parameters = print_parameters(self.parameters) if self.parameters else ""
@@ -218,7 +207,21 @@ class CSeq:
         return f"{self.number} {self.method}"
 
 
+def _parse_hop(text: str) -> tuple[str, str, str, int | None]:
+    """Protocol, transport, host and port of a Via."""
+    match = _hop(text)
+    if match is None:
+        raise malformed("Via")
+    name, version, transport, host, port = match.groups()
+    return (
+        f"{name.upper()}/{version}",
+        transport.upper(),
+        parse_host(host),
+        parse_port(port) if port else None,
+    )
+
+
 # The values of one call come again and again: in each of its messages, and in what answers them.
 _remembered_address = lru_cache(REMEMBERED_VALUES)(NameAddr._parse)
-_remembered_via = lru_cache(REMEMBERED_VALUES)(Via._parse)
+_remembered_hop = lru_cache(REMEMBERED_VALUES)(_parse_hop)
 _remembered_cseq = lru_cache(REMEMBERED_VALUES)(CSeq._parse)

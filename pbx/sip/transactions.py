@@ -15,7 +15,7 @@ from pbx.ids import Ids
 from pbx.sip.derived import cancel_of
 from pbx.sip.flow import Address, Flow
 from pbx.sip.headers import Via
-from pbx.sip.hops import own_via, put_via, receive_by, return_port
+from pbx.sip.hops import own_via, receive_by, return_port
 from pbx.sip.matching import ack_key, merge_key, request_key, response_key
 from pbx.sip.message import Request, Response
 from pbx.sip.message import respond as make_response
@@ -255,7 +255,7 @@ class TransactionLayer:
         The request is the transaction's from here on: its Via is put on, replacing what it had.
         """
         branch = self._ids.branch()
-        put_via(request, own_via(flow, self._sent_by(flow), branch))
+        request.put_via(own_via(flow, self._sent_by(flow), branch))
         transaction = ClientTransaction(request, flow, user, self._timers, branch=branch, fallback=fallback)
         if self._live >= self._max and (request.to.tag is None or self._live >= self._max + self._reserve):
             self.counters.refused_sends += 1
@@ -264,7 +264,7 @@ class TransactionLayer:
 
     def send_ack(self, request: Request, flow: Flow) -> list[Output]:
         """Send the ACK of a 2xx (§13.2.2.4), which is a transaction of its own without any state."""
-        put_via(request, own_via(flow, self._sent_by(flow), self._ids.branch()))
+        request.put_via(own_via(flow, self._sent_by(flow), self._ids.branch()))
         return [Transmit(flow, request.encode())]
 
     def cancel(
@@ -294,7 +294,7 @@ class TransactionLayer:
                 continue
             self._forget_remote(transaction)
             if isinstance(transaction, ClientTransaction) and (other := transaction.fallback) is not None:
-                put_via(transaction.request, own_via(other, self._sent_by(other), transaction.branch))
+                transaction.request.put_via(own_via(other, self._sent_by(other), transaction.branch))
                 news = transaction.move(now)
             else:
                 news = transaction.transport_failed(now)

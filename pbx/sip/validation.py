@@ -7,15 +7,16 @@ Afterwards none of the properties of the message raises, so the machines above n
 from typing import TYPE_CHECKING, Final
 
 from pbx.errors import PeerError
-from pbx.sip.grammar import malformed
+from pbx.sip.fields import Fields, read_call_id, read_content_type
+from pbx.sip.grammar import malformed, parse_number
 from pbx.sip.header_names import SINGLES, printed
+from pbx.sip.headers import CSeq, NameAddr, Via
+from pbx.sip.limits import MAX_MAX_FORWARDS
 from pbx.sip.malformed import MalformedMessage
 
 if TYPE_CHECKING:
-    from pbx.sip.fields import Fields
     from pbx.sip.message import Request, Response
 
-_REQUIRED: Final = ("via", "from", "to", "call-id", "cseq")
 _OUR_SCHEMES: Final = frozenset({"sip", "sips", "tel"})
 
 
@@ -38,20 +39,21 @@ def validate_request(request: "Request") -> None:
     416: a Request-URI of an unknown scheme (§8.2.2.1).
     A missing Max-Forwards, From tag, magic cookie or Contact is accepted: RFC 2543 clients have none.
     """
+    method = request.method
     try:
-        _validate(request)
-        if request.cseq.method != request.method:
+        present = _validate(request)
+        if request.cseq.method != method:
             raise PeerError(400, "CSeq Method Mismatch")
         uri = request.request_uri
         if uri.scheme not in _OUR_SCHEMES:
             raise PeerError(416, "Unsupported URI Scheme")
         if uri.headers:
             raise PeerError(400, "Headers in Request-URI")
-        if request.has("contact"):
+        if "contact" in present:
             count = len(request.contacts)
-            if not count and request.method != "REGISTER":
+            if not count and method != "REGISTER":
                 raise malformed("Contact")  # "*"
-            if count != 1 and request.method == "INVITE":
+            if count != 1 and method == "INVITE":
                 raise PeerError(400, "More Than One Contact")
     except PeerError as error:
         raise MalformedMessage(error.status, error.reason, answerable(request)) from error
@@ -61,25 +63,43 @@ def validate_response(response: "Response") -> None:
     """Raise MalformedMessage, without a request, unless the response is one that we can act on."""
     try:
         _validate(response)
-        _ = response.contacts
     except PeerError as error:
         raise MalformedMessage(error.status, error.reason) from error
 
 
-def _validate(message: "Fields") -> None:
+def _validate(message: Fields) -> dict[str, str]:
+    """Read the values that every message has, and whatever else is there; a value of each name."""
     names = message._names
-    present = set(names)
-    if not present.issuperset(_REQUIRED):
-        missing = next(name for name in _REQUIRED if name not in present)
-        raise PeerError(400, f"Missing {printed(missing)}")
-    if len(present) != len(names):
+    present = dict(zip(names, message._values, strict=True))
+    try:
+        via, from_, to = present["via"], present["from"], present["to"]
+        call_id, cseq = present["call-id"], present["cseq"]
+    except KeyError as missing:
+        raise PeerError(400, f"Missing {printed(missing.args[0])}") from None
+    single = len(present) == len(names)
+    if not single:
         for name in SINGLES:
             if names.count(name) > 1:
                 raise PeerError(400, f"More Than One {printed(name)}")
-    _ = message.vias, message.from_, message.to, message.cseq, message.call_id
-    _ = message.max_forwards
+    if single and "," not in via:
+        message.top_via = top = Via.parse(via)
+        message.vias = [top]
+    else:
+        _ = message.vias
+    message.from_ = NameAddr.parse(from_, "From")
+    message.to = NameAddr.parse(to, "To")
+    message.cseq = CSeq.parse(cseq)
+    message.call_id = read_call_id(call_id)
+    if "max-forwards" in present:
+        message.max_forwards = parse_number(
+            present["max-forwards"].strip(" \t"), MAX_MAX_FORWARDS, "Max-Forwards"
+        )
     if "contact" in present:
-        _ = message.contacts
+        contact = present["contact"].strip(" \t")
+        if single and "," not in contact:
+            message.contacts = [] if contact == "*" else [NameAddr.parse(contact, "Contact")]
+        else:
+            _ = message.contacts
     if "route" in present:
         _ = message.routes
     if "record-route" in present:
@@ -87,4 +107,5 @@ def _validate(message: "Fields") -> None:
     if "expires" in present:
         _ = message.expires
     if "content-type" in present:
-        _ = message.content_type
+        message.content_type = read_content_type(present["content-type"].strip(" \t"))
+    return present
