@@ -8,12 +8,12 @@ import re
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from pbx.remembered import Remembered
 from pbx.sdp.address import is_ipv4
 from pbx.sdp.direction import DIRECTIONS, Direction
 from pbx.sdp.errors import SdpError
 from pbx.sdp.formats import STATIC, Format, parse_rtpmap
 from pbx.sdp.printing import print_description
-from pbx.sdp.remembered import Remembered
 
 MAX_OCTETS: Final = 65_536
 MAX_LINES: Final = 512

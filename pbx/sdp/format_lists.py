@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from pbx.remembered import Remembered
 from pbx.sdp.errors import NothingFits
 from pbx.sdp.formats import REDUNDANCY, TELEPHONE_EVENT, Format, counterpart
-from pbx.sdp.remembered import Remembered
 
 
 def _pass(formats: tuple[Format, ...], names: frozenset[str] | None) -> tuple[Format, ...]:

@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING, Final
 
+from pbx.remembered import Remembered
 from pbx.sdp.address import address_type
 from pbx.sdp.formats import Format
-from pbx.sdp.remembered import Remembered
 
 if TYPE_CHECKING:
     from pbx.sdp.description import Description, Media

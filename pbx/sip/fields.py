@@ -2,15 +2,14 @@
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
-from operator import add
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pbx.errors import PeerError
 from pbx.sip.grammar import check_name, check_value, malformed, parse_number, split_list
-from pbx.sip.header_names import CANONICAL, LISTS, PRINTED, canonical, printed
+from pbx.sip.header_names import CANONICAL, LISTS, canonical, printed
 from pbx.sip.headers import CSeq, NameAddr, Via
 from pbx.sip.limits import MAX_CONTENT_LENGTH, MAX_LIST_VALUES, MAX_MAX_FORWARDS, MAX_SECONDS
+from pbx.sip.uri import Uri
 
 _media_type: Final = re.compile(
     r"([A-Za-z0-9\-.!%*_+`'~]++)[ \t]*/[ \t]*([A-Za-z0-9\-.!%*_+`'~]++)[ \t]*(?:;.*)?", re.DOTALL
@@ -158,7 +157,13 @@ class Fields:
 
     def replace_top(self, name: str, value: str) -> None:
         """Replace the first value of a list header, even when its line holds several: the top Via."""
-        self._replace_top(name, [check_value(value)])
+        check_value(value)
+        names, values = self._names, self._values
+        if name in names and "," not in values[index := names.index(name)]:
+            values[index] = value
+            self._forget(name)
+        else:
+            self._replace_top(name, [value])
 
     def remove_top(self, name: str) -> None:
         """Take out the first value of a list header: our Route, our Via."""
@@ -178,8 +183,10 @@ class Fields:
 
     def _forget(self, name: str) -> None:
         for attribute in _READ_FROM.get(name, ()):
-            with suppress(AttributeError):
+            try:  # noqa: SIM105 - suppress() makes an object and two calls
                 delattr(self, attribute)
+            except AttributeError:
+                pass
 
     # Parsed values
 
@@ -256,7 +263,7 @@ def _content_type(fields: Fields) -> str | None:
     return None if value is None else read_content_type(value)
 
 
-_READ: Final[dict[str, Callable[[Fields], object]]] = {
+_READ: Final[dict[str, Callable[[Any], object]]] = {
     "call_id": lambda fields: read_call_id(fields._need("call-id")),
     "contacts": _contacts,
     "content_length": lambda fields: _number(fields, "content-length", MAX_CONTENT_LENGTH),
@@ -265,6 +272,7 @@ _READ: Final[dict[str, Callable[[Fields], object]]] = {
     "expires": lambda fields: _number(fields, "expires", MAX_SECONDS),
     "from_": lambda fields: NameAddr.parse(fields._need("from"), "From"),
     "max_forwards": lambda fields: _number(fields, "max-forwards", MAX_MAX_FORWARDS),
+    "request_uri": lambda request: Uri.parse(request.uri),  # a Request has it, a Response has not
     "record_routes": lambda fields: _addresses(fields, "record-route"),
     "routes": lambda fields: _addresses(fields, "route"),
     "to": lambda fields: NameAddr.parse(fields._need("to"), "To"),
@@ -305,24 +313,3 @@ def collect(headers: Iterable[tuple[str, str]]) -> tuple[list[str], list[str]]:
         for value in values:
             check_value(value)
     return names, values
-
-
-def print_fields(start: str, fields: Fields, body: bytes) -> bytes:
-    """Start line, fields with canonical names, a Content-Length that is always right, and the body."""
-    names, values = fields._names, fields._values
-    if "content-length" in names:
-        kept = [pair for pair in zip(names, values, strict=True) if pair[0] != "content-length"]
-        names, values = [name for name, _ in kept], [value for _, value in kept]
-    lines = map(add, map(_BEGINNINGS.__getitem__, names), values)
-    text = "\r\n".join([start, *lines, f"Content-Length: {len(body)}\r\n\r\n"])
-    return text.encode("utf-8", "surrogateescape") + body
-
-
-class _Beginnings(dict[str, str]):
-    """How the line of a header begins, by its canonical name; of names that nobody knows none is kept."""
-
-    def __missing__(self, name: str) -> str:
-        return f"{printed(name)}: "
-
-
-_BEGINNINGS: Final = _Beginnings({name: f"{text}: " for name, text in PRINTED.items()})

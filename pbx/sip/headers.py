@@ -2,9 +2,9 @@
 
 import re
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Final
 
+from pbx.remembered import Remembered
 from pbx.sip.grammar import (
     HOST,
     METHODS,
@@ -19,7 +19,7 @@ from pbx.sip.grammar import (
     quote,
     unescape_quoted,
 )
-from pbx.sip.limits import MAX_CSEQ, MAX_SECONDS, REMEMBERED_VALUE_LENGTH, REMEMBERED_VALUES
+from pbx.sip.limits import MAX_CSEQ, MAX_SECONDS
 from pbx.sip.uri import Uri, parse_host, parse_port, print_host
 
 # An unquoted display name is tokens and spaces; characters beyond ASCII are accepted, phones send them.
@@ -37,7 +37,9 @@ _hop: Final = re.compile(
     rf"{WS}({TOKEN}){WS}/{WS}({TOKEN}){WS}/{WS}({TOKEN})[ \t]++({HOST}){WS}(?::{WS}([0-9]{{1,5}}){WS})?"
 ).fullmatch
 # What nearly every Via says after its first semicolon; what else there is goes the general way.
-_branch_and_rport: Final = re.compile(rf"branch=({TOKEN})(;rport)?").fullmatch
+_usual_parameters: Final = re.compile(
+    rf"branch=({TOKEN})(?:(;rport)(?:=([0-9]++))?)?(?:;received=([0-9A-Fa-f.:]++))?"
+).fullmatch
 _cseq: Final = re.compile(rf"{WS}([0-9]++)[ \t]++({TOKEN}){WS}").fullmatch
 _qvalue: Final = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?").fullmatch
 
@@ -61,11 +63,8 @@ class NameAddr:
 
     @classmethod
     def parse(cls, text: str, what: str = "address") -> "NameAddr":
-        """Read a name-addr or addr-spec with its parameters; short ones are remembered.
-
-        Raises PeerError 400 that names `what`.
-        """
-        return (_remembered_address if len(text) <= REMEMBERED_VALUE_LENGTH else cls._parse)(text, what)
+        """Read a name-addr or addr-spec with its parameters. Raises PeerError 400 that names `what`."""
+        return ADDRESSES[text, what]
 
     @classmethod
     def _parse(cls, text: str, what: str) -> "NameAddr":
@@ -122,19 +121,19 @@ class Via:
 
     @classmethod
     def parse(cls, text: str) -> "Via":
-        """Read one via-parm; what precedes the parameters is remembered. Raises PeerError 400."""
+        """Read one via-parm. Raises PeerError 400."""
         hop, semicolon, rest = text.partition(";")
-        read = _remembered_hop if len(hop) <= REMEMBERED_VALUE_LENGTH else _parse_hop
-        protocol, transport, host, port = read(hop)
-        parameters: Parameters = {}
-        usual = _branch_and_rport(rest)
+        protocol, transport, host, port = _HOPS[hop,]
+        usual = _usual_parameters(rest)
         if usual is not None:
-            branch, rport = usual.groups()
-            parameters["branch"] = branch
+            branch, rport, number, received = usual.groups()
+            parameters: Parameters = {"branch": branch}
             if rport is not None:
-                parameters["rport"] = None
-        elif semicolon:
-            parameters = parse_parameters(f";{rest}", "Via")
+                parameters["rport"] = number
+            if received is not None:
+                parameters["received"] = received
+        else:
+            parameters = parse_parameters(f";{rest}", "Via") if semicolon else {}
         return cls(transport, host, port, parameters, protocol)
 
     def __str__(self) -> str:
@@ -190,8 +189,8 @@ class CSeq:
 
     @classmethod
     def parse(cls, text: str) -> "CSeq":
-        """Read a CSeq value; short ones are remembered. Raises PeerError 400."""
-        return (_remembered_cseq if len(text) <= REMEMBERED_VALUE_LENGTH else cls._parse)(text)
+        """Read a CSeq value. Raises PeerError 400."""
+        return CSEQS[text,]
 
     @classmethod
     def _parse(cls, text: str) -> "CSeq":
@@ -222,6 +221,6 @@ def _parse_hop(text: str) -> tuple[str, str, str, int | None]:
 
 
 # The values of one call come again and again: in each of its messages, and in what answers them.
-_remembered_address = lru_cache(REMEMBERED_VALUES)(NameAddr._parse)
-_remembered_hop = lru_cache(REMEMBERED_VALUES)(_parse_hop)
-_remembered_cseq = lru_cache(REMEMBERED_VALUES)(CSeq._parse)
+ADDRESSES: Final = Remembered(NameAddr._parse)
+CSEQS: Final = Remembered(CSeq._parse)
+_HOPS: Final = Remembered(_parse_hop)

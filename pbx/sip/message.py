@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from operator import add
+from typing import Final
 
 from pbx.errors import MisuseError, PeerError
-from pbx.sip.fields import Fields, collect, print_fields
+from pbx.sip.fields import Fields, collect
 from pbx.sip.grammar import METHODS, check_token, check_value, is_token, is_unfit, parse_number
-from pbx.sip.header_names import CANONICAL, canonical
+from pbx.sip.header_names import BEGINNINGS, CANONICAL, canonical
 from pbx.sip.limits import (
     BODY_TOO_LARGE,
     HEADERS_TOO_LARGE,
@@ -63,11 +64,17 @@ class Message(Fields):
 
     def encode(self) -> bytes:
         """The message as it is sent; Content-Length is counted, never copied."""
-        return print_fields(self.start_line, self, self.body)
+        names, values = self._names, self._values
+        if "content-length" in names:
+            kept = [pair for pair in zip(names, values, strict=True) if pair[0] != "content-length"]
+            names, values = [name for name, _ in kept], [value for _, value in kept]
+        lines = map(add, map(BEGINNINGS.__getitem__, names), values)
+        text = "\r\n".join([self.start_line, *lines, f"Content-Length: {len(self.body)}\r\n\r\n"])
+        return text.encode("utf-8", "surrogateescape") + self.body
 
 
 class Request(Message):
-    """A request (§7.1). `uri` is the Request-URI as written; `request_uri` is it parsed, when asked for."""
+    """A request (§7.1). `uri` is the Request-URI as written; `request_uri` is it parsed, as values are."""
 
     __slots__ = ("method", "request_uri", "uri")
 
@@ -79,15 +86,6 @@ class Request(Message):
         self.body = body
         self.method = method
         self.uri = uri
-
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> object:
-            """Read the Request-URI when it is first asked for. Raises PeerError 400."""
-            if name == "request_uri":
-                self.request_uri = uri = Uri.parse(self.uri)
-                return uri
-            return super().__getattr__(name)
 
     def __repr__(self) -> str:
         return f"<Request {self.method!a}>"
@@ -127,7 +125,8 @@ class Response(Message):
     ) -> "Response":
         """A response of ours; "" as reason takes the usual phrase. Raises MisuseError like `Request.make`."""
         names, values = collect(headers)
-        return cls(_own_status(status), _own_reason(status, reason), names, values, body)
+        _check_own_status(status)
+        return cls(status, check_value(reason) if reason else reason_for(status), names, values, body)
 
     @property
     def start_line(self) -> str:
@@ -171,7 +170,9 @@ def parse(data: bytes) -> Request | Response:
     if not plain:
         start, names, values, fault = _read_carefully(head, fault)
     body = data[end + 4 :]
-    if "content-length" in names:
+    if "content-length" in names and (
+        names.count("content-length") > 1 or values[names.index("content-length")] != str(len(body))
+    ):
         body, fault = _cut_body(body, names, values, fault)
     if len(body) > MAX_BODY:
         fault = fault or PeerError(413, BODY_TOO_LARGE)
@@ -279,8 +280,8 @@ def respond(
     copied = _COPIED
     if status == 100:
         copied = _COPIED_INTO_100
-    elif status < 300 and request.method in _DIALOG_FORMING and _to_tag(request) is None:
-        copied = _COPIED_WITH_ROUTES
+    elif status < 300 and request.method in _DIALOG_FORMING and "record-route" in request._names:
+        copied = _COPIED_WITH_ROUTES if _to_tag(request) is None else _COPIED
     names: list[str] = []
     values: list[str] = []
     for name, value in zip(request._names, request._values, strict=True):
@@ -296,7 +297,8 @@ def respond(
     if content_type:
         names.append("content-type")
         values.append(check_value(content_type))
-    return Response(_own_status(status), _own_reason(status, reason), names, values, body)
+    _check_own_status(status)
+    return Response(status, check_value(reason) if reason else reason_for(status), names, values, body)
 
 
 def _to_tag(request: Request) -> str | None:
@@ -306,11 +308,6 @@ def _to_tag(request: Request) -> str | None:
         return None
 
 
-def _own_status(status: int) -> int:
+def _check_own_status(status: int) -> None:
     if not 100 <= status <= 699:
         raise MisuseError("a status outside 100 to 699")
-    return status
-
-
-def _own_reason(status: int, reason: str) -> str:
-    return check_value(reason) if reason else reason_for(status)

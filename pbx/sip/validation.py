@@ -10,9 +10,10 @@ from pbx.errors import PeerError
 from pbx.sip.fields import Fields, read_call_id, read_content_type
 from pbx.sip.grammar import malformed, parse_number
 from pbx.sip.header_names import SINGLES, printed
-from pbx.sip.headers import CSeq, NameAddr, Via
+from pbx.sip.headers import ADDRESSES, CSEQS, Via
 from pbx.sip.limits import MAX_MAX_FORWARDS
 from pbx.sip.malformed import MalformedMessage
+from pbx.sip.uri import Uri
 
 if TYPE_CHECKING:
     from pbx.sip.message import Request, Response
@@ -44,7 +45,7 @@ def validate_request(request: "Request") -> None:
         present = _validate(request)
         if request.cseq.method != method:
             raise PeerError(400, "CSeq Method Mismatch")
-        uri = request.request_uri
+        request.request_uri = uri = Uri.parse(request.uri)
         if uri.scheme not in _OUR_SCHEMES:
             raise PeerError(416, "Unsupported URI Scheme")
         if uri.headers:
@@ -86,9 +87,9 @@ def _validate(message: Fields) -> dict[str, str]:
         message.vias = [top]
     else:
         _ = message.vias
-    message.from_ = NameAddr.parse(from_, "From")
-    message.to = NameAddr.parse(to, "To")
-    message.cseq = CSeq.parse(cseq)
+    message.from_ = ADDRESSES[from_, "From"]
+    message.to = ADDRESSES[to, "To"]
+    message.cseq = CSEQS[cseq,]
     message.call_id = read_call_id(call_id)
     if "max-forwards" in present:
         message.max_forwards = parse_number(
@@ -97,7 +98,7 @@ def _validate(message: Fields) -> dict[str, str]:
     if "contact" in present:
         contact = present["contact"].strip(" \t")
         if single and "," not in contact:
-            message.contacts = [] if contact == "*" else [NameAddr.parse(contact, "Contact")]
+            message.contacts = [] if contact == "*" else [ADDRESSES[contact, "Contact"]]
         else:
             _ = message.contacts
     if "route" in present:
