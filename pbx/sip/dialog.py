@@ -7,7 +7,7 @@ from typing import Literal
 from pbx.errors import PeerError
 from pbx.ids import MAGIC_COOKIE
 from pbx.sip.fields import collect
-from pbx.sip.headers import NameAddr
+from pbx.sip.headers import ADDRESSES, NameAddr
 from pbx.sip.message import Message, Request, Response
 from pbx.sip.uri import Uri
 
@@ -126,7 +126,11 @@ class Dialog:
             own_names, own_values = collect(headers)
             names += own_names
             values += own_values
-        return Request(method, uri, names, values, body)
+        request = Request(method, uri, names, values, body)
+        request.to = ADDRESSES[self.remote_uri, "To"]
+        if not routes:
+            request.routes = []
+        return request
 
     def receive_request(self, request: Request) -> bool:
         """Whether a request of the peer, no ACK or CANCEL, is in order: no lower CSeq (§12.2.2)."""

@@ -329,10 +329,12 @@ class InviteSession(SessionMachine):
         """When `handle_timer` is due, or None."""
         awaited = self._awaited or self._offers.awaited
         due = None if awaited is None else awaited.next_deadline()
-        others = (self._offers.retry_at, None if self._called is None else self._called.repeat_at)
-        for other in others:
-            if other is not None and (due is None or other < due):
-                due = other
+        retry_at = self._offers.retry_at
+        if retry_at is not None and (due is None or retry_at < due):
+            due = retry_at
+        repeat_at = None if self._called is None else self._called.repeat_at
+        if repeat_at is not None and (due is None or repeat_at < due):
+            due = repeat_at
         return due
 
     def handle_timer(self, now: float) -> list[SessionOutput]:
