@@ -1,8 +1,8 @@
 """The header fields of a message: raw lines in order, and their values parsed when asked and remembered."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pbx.errors import PeerError
 from pbx.sip.grammar import check_name, check_value, malformed, parse_number, split_list
@@ -14,6 +14,9 @@ from pbx.sip.uri import Uri
 _media_type: Final = re.compile(
     r"([A-Za-z0-9\-.!%*_+`'~]++)[ \t]*/[ \t]*([A-Za-z0-9\-.!%*_+`'~]++)[ \t]*(?:;.*)?", re.DOTALL
 ).fullmatch
+
+
+Value = TypeVar("Value")
 
 
 class Fields:
@@ -221,11 +224,14 @@ def read_call_id(text: str) -> str:
     return value
 
 
+def read_max_forwards(text: str) -> int:
+    """A Max-Forwards value. Raises PeerError 400."""
+    return parse_number(text.strip(" \t"), MAX_MAX_FORWARDS, "Max-Forwards")
+
+
 def read_content_type(text: str) -> str:
     """`type/subtype` of a Content-Type value. Raises PeerError 400."""
-    if text == "application/sdp":
-        return text
-    match = _media_type(text)
+    match = _media_type(text.strip(" \t"))
     if match is None:
         raise malformed("Content-Type")
     return f"{match[1]}/{match[2]}".lower()
@@ -258,20 +264,20 @@ def _number(fields: Fields, name: str, maximum: int) -> int | None:
     return None if value is None else parse_number(value, maximum, printed(name))
 
 
-def _content_type(fields: Fields) -> str | None:
-    value = fields.get("content-type")
-    return None if value is None else read_content_type(value)
+def _optional(fields: Fields, name: str, read: Callable[[str], Value]) -> Value | None:
+    text = fields.get(name)
+    return None if text is None else read(text)
 
 
 _READ: Final[dict[str, Callable[[Any], object]]] = {
     "call_id": lambda fields: read_call_id(fields._need("call-id")),
     "contacts": _contacts,
     "content_length": lambda fields: _number(fields, "content-length", MAX_CONTENT_LENGTH),
-    "content_type": _content_type,
+    "content_type": lambda fields: _optional(fields, "content-type", read_content_type),
     "cseq": lambda fields: CSeq.parse(fields._need("cseq")),
     "expires": lambda fields: _number(fields, "expires", MAX_SECONDS),
     "from_": lambda fields: NameAddr.parse(fields._need("from"), "From"),
-    "max_forwards": lambda fields: _number(fields, "max-forwards", MAX_MAX_FORWARDS),
+    "max_forwards": lambda fields: _optional(fields, "max-forwards", read_max_forwards),
     "request_uri": lambda request: Uri.parse(request.uri),  # a Request has it, a Response has not
     "record_routes": lambda fields: _addresses(fields, "record-route"),
     "routes": lambda fields: _addresses(fields, "route"),
@@ -303,8 +309,22 @@ def _own_name(name: str) -> str:
     return known if known is not None else canonical(check_name(name))
 
 
+class Checked:
+    """Headers of ours that go into many messages, checked once. Raises MisuseError."""
+
+    __slots__ = ("names", "values")
+
+    def __init__(self, headers: Iterable[tuple[str, str]]) -> None:
+        self.names, self.values = collect(headers)
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return zip(self.names, self.values, strict=True)
+
+
 def collect(headers: Iterable[tuple[str, str]]) -> tuple[list[str], list[str]]:
     """Names and values of our own headers, checked. Raises MisuseError."""
+    if isinstance(headers, Checked):
+        return headers.names.copy(), headers.values.copy()
     fields = list(headers)
     known = CANONICAL.get
     names = [known(name) or _own_name(name) for name, _ in fields]

@@ -298,7 +298,8 @@ def respond(
         names.append("content-type")
         values.append(check_value(content_type))
     _check_own_status(status)
-    return Response(status, check_value(reason) if reason else reason_for(status), names, values, body)
+    reason = check_value(reason) if reason else REASONS.get(status) or reason_for(status)
+    return Response(status, reason, names, values, body)
 
 
 def _to_tag(request: Request) -> str | None:

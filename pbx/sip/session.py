@@ -62,7 +62,7 @@ class InviteSession(SessionMachine):
         if request.to.tag is not None:
             raise PeerError(481, "")
         dialog = Dialog.from_request(request, ids.tag())
-        identity = Identity(contact, allow, server)
+        identity = Identity.of(contact, allow, server)
         session = cls(State.RECEIVED, identity, ids, timers)
         session.dialog = dialog
         session._called = Called(transaction, request, dialog, identity)
@@ -88,7 +88,7 @@ class InviteSession(SessionMachine):
         """A session to be started. `from_` and `to` are header values without tag, `routes` Route values,
         `headers` more of the INVITE's headers. Without `body` the 2xx brings the offer (§13.2.1).
         """
-        identity = Identity(contact, allow, server)
+        identity = Identity.of(contact, allow, server)
         session = cls(State.IDLE, identity, ids, timers)
         session._calling = Calling(
             target=target,

@@ -4,11 +4,12 @@ Afterwards none of the properties of the message raises, so the machines above n
 (Content-Length was read when the message was parsed).
 """
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from pbx.errors import PeerError
-from pbx.sip.fields import Fields, read_call_id, read_content_type
-from pbx.sip.grammar import malformed, parse_number
+from pbx.sip.fields import Fields, read_call_id, read_content_type, read_max_forwards
+from pbx.sip.grammar import malformed
 from pbx.sip.header_names import SINGLES, printed
 from pbx.sip.headers import ADDRESSES, CSEQS, Via
 from pbx.sip.limits import MAX_MAX_FORWARDS
@@ -18,6 +19,9 @@ from pbx.sip.uri import Uri
 if TYPE_CHECKING:
     from pbx.sip.message import Request, Response
 
+# What these values nearly always are is seen at a glance.
+_plain_call_id: Final = re.compile("[!-~]+").fullmatch
+_HOPS_LEFT: Final = {str(hops): hops for hops in range(MAX_MAX_FORWARDS + 1)}
 _OUR_SCHEMES: Final = frozenset({"sip", "sips", "tel"})
 
 
@@ -90,11 +94,10 @@ def _validate(message: Fields) -> dict[str, str]:
     message.from_ = ADDRESSES[from_, "From"]
     message.to = ADDRESSES[to, "To"]
     message.cseq = CSEQS[cseq,]
-    message.call_id = read_call_id(call_id)
+    message.call_id = call_id if _plain_call_id(call_id) else read_call_id(call_id)
     if "max-forwards" in present:
-        message.max_forwards = parse_number(
-            present["max-forwards"].strip(" \t"), MAX_MAX_FORWARDS, "Max-Forwards"
-        )
+        hops = present["max-forwards"]
+        message.max_forwards = _HOPS_LEFT[hops] if hops in _HOPS_LEFT else read_max_forwards(hops)
     if "contact" in present:
         contact = present["contact"].strip(" \t")
         if single and "," not in contact:
@@ -108,5 +111,7 @@ def _validate(message: Fields) -> dict[str, str]:
     if "expires" in present:
         _ = message.expires
     if "content-type" in present:
-        message.content_type = read_content_type(present["content-type"].strip(" \t"))
+        content_type = present["content-type"]
+        plain = content_type == "application/sdp"
+        message.content_type = content_type if plain else read_content_type(content_type)
     return present

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pbx.remembered import MAX_ANSWERS, MAX_QUESTION, Remembered
 from pbx.sdp import description as reading
 from pbx.sdp.address import is_ipv4, literal
 from pbx.sdp.description import Description, parse
 from pbx.sdp.errors import SdpError
-from pbx.remembered import MAX_ANSWERS, MAX_QUESTION, Remembered
 from tests.sdp.examples import audio, descriptions
 
 
