@@ -11,10 +11,10 @@ from pbx.sip.headers import CSeq, NameAddr, Via
 from pbx.sip.limits import MAX_CONTENT_LENGTH, MAX_LIST_VALUES, MAX_MAX_FORWARDS, MAX_SECONDS
 from pbx.sip.uri import Uri
 
+is_call_id: Final = re.compile("[!-~]+").fullmatch
 _media_type: Final = re.compile(
     r"([A-Za-z0-9\-.!%*_+`'~]++)[ \t]*/[ \t]*([A-Za-z0-9\-.!%*_+`'~]++)[ \t]*(?:;.*)?", re.DOTALL
 ).fullmatch
-
 
 Value = TypeVar("Value")
 
@@ -219,7 +219,7 @@ class Fields:
 def read_call_id(text: str) -> str:
     """A Call-ID value. Raises PeerError 400."""
     value = text.strip(" \t")
-    if not value or not (value.isascii() and value.isprintable()) or " " in value:
+    if is_call_id(value) is None:
         raise malformed("Call-ID")
     return value
 
