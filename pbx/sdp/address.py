@@ -1,5 +1,7 @@
 """Connection addresses of session descriptions (RFC 8866 §5.7), without looking anything up."""
 
+import re
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv6Address
 from typing import Final
 
@@ -9,11 +11,13 @@ UNSPECIFIED: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with,
 
 def is_ipv4(text: str) -> bool:
     """Whether this is a dotted quad, without leading zeros (which some libraries read as octal)."""
-    parts = text.split(".")
-    return len(parts) == 4 and all(part in _OCTETS for part in parts)
+    return _dotted_quad(text) is not None
 
 
-_OCTETS: Final = frozenset(str(number) for number in range(256))
+_OCTET: Final = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_dotted_quad: Final = re.compile(rf"(?:{_OCTET}\.){{3}}{_OCTET}").fullmatch
+# Of IPv6 with an IPv4 address at its end, all zeros written.
+_LONGEST: Final = 45
 
 
 def literal(text: str) -> str | None:
@@ -21,6 +25,11 @@ def literal(text: str) -> str | None:
 
     Names are not resolved here: media goes to literals only. Multicast is nobody's phone.
     """
+    return _literal(text) if len(text) <= _LONGEST else None
+
+
+@lru_cache(1024)
+def _literal(text: str) -> str | None:
     if ":" not in text:
         if not is_ipv4(text) or int(text.partition(".")[0]) >= 224:
             return None

@@ -157,7 +157,7 @@ def agreed_security(protocol: str, ours: Sequence[str], theirs: Sequence[str]) -
     Offer and answer have a tag and a suite in common (§5.1.3). Raises NothingFits when a stream of RTP/SAVP
     has none.
     """
-    own = {(line.tag, line.suite): line.key for line in lines_of(ours)}
+    own = {(line.tag, line.suite): line.key for line in lines_of(ours)} if ours else {}
     if own:
         for line in lines_of(theirs):
             key = own.get((line.tag, line.suite))

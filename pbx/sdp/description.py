@@ -4,13 +4,16 @@ Reading resolves what the session level says for all streams: every `Media` has 
 connection address. Nothing here decides anything; see `pbx.sdp.negotiation`.
 """
 
+import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
-from pbx.sdp.address import address_type, is_ipv4
+from pbx.remembered import Remembered
+from pbx.sdp.address import is_ipv4
 from pbx.sdp.direction import DIRECTIONS, Direction
 from pbx.sdp.errors import SdpError
 from pbx.sdp.formats import STATIC, Format, parse_rtpmap
+from pbx.sdp.printing import print_description
 
 MAX_OCTETS: Final = 65_536
 MAX_LINES: Final = 512
@@ -65,6 +68,24 @@ class Media:
         """The value of the first attribute of this name ("" for a property attribute), or None."""
         return _attribute(self.attributes, name)
 
+    def at(self, port: int) -> "Media":
+        """The same stream at another port."""
+        return Media(
+            self.kind,
+            port,
+            self.protocol,
+            self.tokens,
+            self.formats,
+            self.connection,
+            self.direction,
+            self.ptime,
+            self.max_ptime,
+            self.attributes,
+            self.bandwidth,
+            self.others,
+            self.port_count,
+        )
+
 
 @dataclass(slots=True)
 class Description:
@@ -90,30 +111,7 @@ class Description:
 
     def encode(self) -> bytes:
         """The description on the wire; `parse` gives an equal one back."""
-        origin = self.origin
-        address = origin.address
-        lines = [
-            "v=0",
-            f"o={origin.username} {origin.session_id} {origin.version} IN {address_type(address)} {address}",
-            f"s={self.name}",
-        ]
-        keys: tuple[str, ...] = ()
-        if self.others:
-            lines += [line for line in self.others if line[0] != "k"]
-            keys = tuple(line for line in self.others if line[0] == "k")
-        session_address = self.connection
-        if session_address is not None:
-            lines.append(f"c=IN {address_type(session_address)} {session_address}")
-        if self.bandwidth:
-            lines += [f"b={value}" for value in self.bandwidth]
-        lines += self.times
-        lines += keys
-        if self.attributes:
-            lines += [f"a={value}" for value in self.attributes]
-        for media in self.media:
-            _print_media(lines, media, session_address)
-        lines.append("")
-        return "\r\n".join(lines).encode("utf-8", "surrogateescape")
+        return print_description(self)
 
 
 def is_rtp(protocol: str) -> bool:
@@ -139,18 +137,50 @@ def parse(data: bytes) -> Description:
     head, *sections = text.split("\nm=")
     if len(sections) > MAX_MEDIA:
         raise SdpError("Too Many Media Streams")
-    description, direction = _parse_session(head.split("\n"))
-    connection = description.connection
-    media = [_parse_media(section.split("\n"), connection, direction) for section in sections]
-    description.media = tuple(media)
-    return description
-
-
-def _parse_session(lines: list[str]) -> tuple[Description, Direction]:
-    """What stands before the first m= line, and the direction it gives to streams that state none."""
-    if lines[0] != "v=0":
+    version, _, rest = head.partition("\n")
+    if version != "v=0":
         raise SdpError("SDP Does Not Begin With v=0")
-    origin: Origin | None = None
+    if rest[:2] != "o=":
+        rest = _origin_first(rest)
+    line, _, rest = rest.partition("\n")
+    origin = _parse_origin(line)
+    session = _SESSIONS[rest,]
+    connection, direction = session.connection, session.direction
+    media = [_stream(section, connection, direction) for section in sections]
+    return Description(
+        origin,
+        tuple(media),
+        connection,
+        session.name,
+        session.attributes,
+        session.bandwidth,
+        session.times,
+        session.others,
+    )
+
+
+def _origin_first(text: str) -> str:
+    """The lines of a session with its o= line before all others."""
+    lines = text.split("\n")
+    for index, line in enumerate(lines):
+        if line[:2] == "o=":
+            return "\n".join([lines.pop(index), *lines])
+    raise SdpError("No o= Line In SDP")
+
+
+class _Session(NamedTuple):
+    """What stands before the first m= line, the o= line aside; `direction` is of streams that state none."""
+
+    name: str
+    connection: str | None
+    direction: Direction
+    attributes: tuple[str, ...]
+    bandwidth: tuple[str, ...]
+    times: tuple[str, ...]
+    others: tuple[str, ...]
+
+
+def _parse_session(text: str) -> _Session:
     name: str | None = None
     connection: str | None = None
     direction: Direction | None = None
@@ -158,7 +188,7 @@ def _parse_session(lines: list[str]) -> tuple[Description, Direction]:
     bandwidth: list[str] = []
     times: list[str] = []
     others: list[str] = []
-    for line in lines[1:]:
+    for line in text.split("\n"):
         kind = line[:2]
         if kind == "a=":
             value = line[2:]
@@ -166,8 +196,6 @@ def _parse_session(lines: list[str]) -> tuple[Description, Direction]:
                 direction = direction or DIRECTIONS[value]
             else:
                 attributes.append(value)
-        elif kind == "o=" and origin is None:
-            origin = _parse_origin(line)
         elif kind == "s=" and name is None:
             name = line[2:]
         elif kind == "c=":
@@ -183,21 +211,20 @@ def _parse_session(lines: list[str]) -> tuple[Description, Direction]:
             others.append(line)
         elif line:
             raise SdpError("Malformed SDP Line")
-    if origin is None:
-        raise SdpError("No o= Line In SDP")
     if len(others) > 1:
         others.sort(key=_by_type)
-    description = Description(
-        origin,
-        (),
-        connection,
+    return _Session(
         "-" if name is None else name,
+        connection,
+        direction or "sendrecv",
         tuple(attributes),
         tuple(bandwidth),
         tuple(times) or ("t=0 0",),
         tuple(others),
     )
-    return description, direction or "sendrecv"
+
+
+_SESSIONS: Final = Remembered(_parse_session)
 
 
 _REPEATS: Final = frozenset({"r=", "z="})
@@ -209,8 +236,18 @@ def _by_type(line: str) -> int:
     return "iuepk".index(line[0])
 
 
-def _parse_media(lines: list[str], connection: str | None, direction: Direction) -> Media:
+def _stream(section: str, connection: str | None, direction: Direction) -> Media:
+    """One stream; what it says beside its port is remembered, unless there is a key in it."""
+    kind, _, rest = section.partition(" ")
+    port, _, rest = rest.partition(" ")
+    if _plain_port(port) is not None and (number := int(port)) <= 65_535 and "a=crypto" not in rest:
+        return _STREAMS[f"{kind} 9 {rest}", connection, direction].at(number)
+    return _parse_media(section, connection, direction)
+
+
+def _parse_media(section: str, connection: str | None, direction: Direction) -> Media:
     """One stream from its lines, the first of which has lost its m=."""
+    lines = section.split("\n")
     kind, port, count, protocol, tokens = _parse_head(lines[0])
     rtp = port != 0 and is_rtp(protocol)
     own_direction: Direction | None = None
@@ -267,6 +304,8 @@ def _parse_media(lines: list[str], connection: str | None, direction: Direction)
     )
 
 
+_STREAMS: Final = Remembered(_parse_media)
+_plain_port: Final = re.compile("[1-9][0-9]{0,4}").fullmatch
 _DIRECTION_LINES: Final = {f"a={word}": direction for word, direction in DIRECTIONS.items()}
 _PTIME_LINES: Final = frozenset({"a=ptime", "a=maxptime"})
 
@@ -361,30 +400,3 @@ def _attribute(attributes: tuple[str, ...], name: str) -> str | None:
             if rest[0] == ":":
                 return rest[1:]
     return None
-
-
-def _print_media(lines: list[str], media: Media, session_address: str | None) -> None:
-    ports = media.port if media.port_count == 1 else f"{media.port}/{media.port_count}"
-    lines.append(f"m={media.kind} {ports} {media.protocol} {' '.join(media.tokens)}")
-    keys: tuple[str, ...] = ()
-    if media.others:
-        lines += [line for line in media.others if line[0] != "k"]
-        keys = tuple(line for line in media.others if line[0] == "k")
-    address = media.connection
-    if address is not None and address != session_address:
-        lines.append(f"c=IN {address_type(address)} {address}")
-    if media.bandwidth:
-        lines += [f"b={value}" for value in media.bandwidth]
-    lines += keys
-    for known in media.formats:
-        lines.append(f"a=rtpmap:{known.rtpmap}")
-        if known.fmtp:
-            lines.append(f"a=fmtp:{known.payload_type} {known.fmtp}")
-    if media.ptime is not None:
-        lines.append(f"a=ptime:{media.ptime}")
-    if media.max_ptime is not None:
-        lines.append(f"a=maxptime:{media.max_ptime}")
-    if media.attributes:
-        lines += [f"a={value}" for value in media.attributes]
-    if media.port or media.direction != "sendrecv":
-        lines.append(f"a={media.direction}")

@@ -34,14 +34,11 @@ def reversed_direction(direction: Direction) -> Direction:
     return _REVERSED[direction]
 
 
-def sends(direction: Direction) -> bool:
-    """Whether the side that states `direction` sends."""
-    return _MEANING[direction][0]
-
-
-def receives(direction: Direction) -> bool:
-    """Whether the side that states `direction` receives."""
-    return _MEANING[direction][1]
+def flows(own: Direction, their: Direction) -> tuple[bool, bool]:
+    """Whether we send and receive, when we state `own` and the other side `their`."""
+    send, receive = _MEANING[own]
+    they_send, they_receive = _MEANING[their]
+    return send and they_receive, receive and they_send
 
 
 def stated_direction(send: bool, receive: bool) -> Direction:

@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 # In Hz; no registered encoding has a faster RTP clock, and the media plane takes none.
 MAX_CLOCK_RATE: Final = 384_000
@@ -27,9 +26,8 @@ _SPELLINGS: Final = {
 }
 
 
-@dataclass(slots=True)
-class Format:
-    """One RTP payload type and what it carries. Treated as immutable.
+class Format(NamedTuple):
+    """One RTP payload type and what it carries.
 
     `encoding` is upper-case; `clock_rate` is in Hz and is the RTP clock (8000 for G722, RFC 3551 §4.5.2);
     `fmtp` is the text of the format's parameters, without the payload type.

@@ -12,7 +12,7 @@ times and a direction; every description made here names our own address and not
     media            payload_map(A, B), payload_map(B, A)
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pbx.errors import MisuseError
@@ -22,13 +22,22 @@ from pbx.sdp.description import Description, Media, Origin
 from pbx.sdp.direction import (
     Direction,
     common_direction,
-    receives,
+    flows,
     reversed_direction,
-    sends,
     stated_direction,
 )
 from pbx.sdp.errors import NothingFits, SdpError
-from pbx.sdp.formats import REDUNDANCY, TELEPHONE_EVENT, Format, counterpart
+from pbx.sdp.format_lists import (
+    ACCEPTED,
+    ANSWERED,
+    CHOSEN,
+    CLOCK_RATES,
+    PASSED,
+    PAYLOAD_MAPS,
+    TOKENS,
+    Common,
+)
+from pbx.sdp.formats import Format
 from pbx.sdp.streams import audio_index, open_index, stated, usable
 
 
@@ -52,9 +61,9 @@ class LocalOrigin:
         return LocalOrigin(self.session_id, self.version + 1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Agreed:
-    """What one leg's offer and answer came to.
+    """What one leg's offer and answer came to. Treated as immutable.
 
     `remote` is where the peer receives; while it holds us the old way its host is 0.0.0.0 or ::, and `send`
     is False. `formats` are as the peer numbers and describes them, the first that `is_codec` being the codec;
@@ -75,7 +84,10 @@ class Agreed:
     @property
     def codec(self) -> Format:
         """The codec to send with."""
-        return next(known for known in self.formats if known.is_codec)
+        for known in self.formats:
+            if known.is_codec:
+                return known
+        raise MisuseError("an agreement without a codec")
 
     @property
     def receive_types(self) -> tuple[int, ...]:
@@ -122,8 +134,9 @@ def relay_offer(
     if index is None:
         raise NothingFits("No Acceptable Audio Stream")
     media = received.media[index]
-    passed = tuple([known for known in media.formats if _passes(known, names)])
-    stream = _stream(local, passed, stated(media), media.ptime, media.max_ptime, *_offered(keys))
+    stream = _stream(
+        local, PASSED[media.formats, names], stated(media), media.ptime, media.max_ptime, *_offered(keys)
+    )
     return _ours(local, origin, (stream,))
 
 
@@ -144,10 +157,11 @@ def answer(
     as much of it as the offer allows (§6.1). Raises NothingFits (488).
     """
     srtp: SrtpPolicy = "off" if keys is None else keys.policy
+    wanted = None if formats is None else tuple(formats)
     streams: list[Media] = []
     taken = False
     for media in received_offer.media:
-        chosen = () if taken or not usable(media, srtp) else _choose(media.formats, formats)
+        chosen = () if taken or not usable(media, srtp) else CHOSEN[media.formats, wanted]
         if chosen:
             taken = True
             allowed = common_direction(reversed_direction(stated(media)), direction)
@@ -176,14 +190,7 @@ def accepted(our_offer: Description, received_answer: Description) -> Agreed:
         raise SdpError("Answer Does Not Match The Offer")
     if theirs.port == 0:
         raise NothingFits("Audio Stream Refused")
-    pairs: list[tuple[Format, Format]] = []
-    used: set[int] = set()
-    for known in theirs.formats:
-        own = counterpart(known, ours.formats)
-        if own is not None and own.payload_type not in used:
-            used.add(own.payload_type)
-            pairs.append((known, own))
-    return _agreed(ours, theirs, pairs)
+    return _agreed(ours, theirs, ACCEPTED[theirs.formats, ours.formats])
 
 
 def agreed_as_answerer(received_offer: Description, our_answer: Description) -> Agreed:
@@ -191,12 +198,7 @@ def agreed_as_answerer(received_offer: Description, our_answer: Description) -> 
     index = open_index(our_answer)
     ours = our_answer.media[index]
     theirs = received_offer.media[index]
-    pairs: list[tuple[Format, Format]] = []
-    for own in ours.formats:
-        known = counterpart(own, theirs.formats)
-        if known is not None:
-            pairs.append((known, own))
-    return _agreed(ours, theirs, pairs)
+    return _agreed(ours, theirs, ANSWERED[theirs.formats, ours.formats])
 
 
 def bridged_direction(other: Agreed) -> Direction:
@@ -207,32 +209,18 @@ def bridged_direction(other: Agreed) -> Direction:
     return stated_direction(send=other.receive, receive=other.send)
 
 
-def payload_map(from_: Agreed, to: Agreed) -> dict[int, int]:
+def payload_map(from_: Agreed, to: Agreed) -> Mapping[int, int]:
     """Payload type that arrives on one leg -> payload type to send on the other, for each codec both have.
 
     telephone-event is included. A peer that sends with its own number for a codec, where ours differs (many
     do), is understood too.
     """
-    mapped: dict[int, int] = {}
-    also: list[tuple[int, int]] = []
-    for known, received_as in zip(from_.formats, from_.receive_types, strict=True):
-        target = counterpart(known, to.formats)
-        if target is not None:
-            mapped.setdefault(received_as, target.payload_type)
-            if known.payload_type != received_as:
-                also.append((known.payload_type, target.payload_type))
-    for number, target_number in also:
-        if number not in from_.receive_types:
-            mapped.setdefault(number, target_number)
-    return mapped
+    return PAYLOAD_MAPS[from_.formats, from_.receive_types, to.formats]
 
 
-def clock_rates(agreed: Agreed) -> dict[int, int]:
+def clock_rates(agreed: Agreed) -> Mapping[int, int]:
     """The RTP clock rate in Hz of each payload type that may arrive on a leg."""
-    rates = {known.payload_type: known.clock_rate for known in agreed.formats}
-    for known, number in zip(agreed.formats, agreed.receive_types, strict=True):
-        rates[number] = known.clock_rate
-    return rates
+    return CLOCK_RATES[agreed.formats, agreed.receive_types]
 
 
 def renewed(ours: Description, current: Agreed, direction: Direction) -> Description:
@@ -261,30 +249,6 @@ def _offered(keys: LocalKeys | None) -> tuple[str, tuple[str, ...]]:
     return (PLAIN, ()) if keys is None else keys.offered()
 
 
-def _passes(known: Format, names: frozenset[str] | None) -> bool:
-    """Whether a format may pass. RED never: its parameters name payload types of its own leg (RFC 2198)."""
-    encoding = known.encoding
-    return encoding != REDUNDANCY and (names is None or encoding in names or encoding == TELEPHONE_EVENT)
-
-
-def _choose(offered: Sequence[Format], wanted: Sequence[Format] | None) -> tuple[Format, ...]:
-    """The formats of an answer, numbered as offered; empty when there is no codec among them."""
-    chosen: dict[int, Format] = {}
-    if wanted is None:
-        chosen = {known.payload_type: known for known in offered if known.encoding != REDUNDANCY}
-    else:
-        for known in wanted:
-            match = counterpart(known, offered)
-            if match is not None and match.payload_type not in chosen and match.encoding != REDUNDANCY:
-                number = match.payload_type
-                chosen[number] = known if known.payload_type == number else known.numbered(number)
-    formats = tuple(chosen.values())
-    for known in formats:
-        if known.is_codec:
-            return formats
-    return ()
-
-
 def _stream(
     local: LocalMedia,
     formats: tuple[Format, ...],
@@ -294,9 +258,17 @@ def _stream(
     protocol: str = PLAIN,
     attributes: tuple[str, ...] = (),
 ) -> Media:
-    tokens = tuple([str(known.payload_type) for known in formats])
     return Media(
-        "audio", local.port, protocol, tokens, formats, local.address, direction, ptime, max_ptime, attributes
+        "audio",
+        local.port,
+        protocol,
+        TOKENS[formats,],
+        formats,
+        local.address,
+        direction,
+        ptime,
+        max_ptime,
+        attributes,
     )
 
 
@@ -306,29 +278,19 @@ def _ours(local: LocalMedia, origin: LocalOrigin, media: tuple[Media, ...]) -> D
     return Description(Origin("-", origin.session_id, origin.version, address), media, address)
 
 
-def _agreed(ours: Media, theirs: Media, pairs: Sequence[tuple[Format, Format]]) -> Agreed:
-    """The agreement of two streams; `pairs` has each format as (the peer's, ours), in order of preference."""
-    codec = next((known for known, _ in pairs if known.is_codec), None)
+def _agreed(ours: Media, theirs: Media, common: Common) -> Agreed:
+    """The agreement of two streams."""
     host = literal(theirs.connection or "")
-    if codec is None:
-        raise NothingFits("No Common Codec")
     if host is None:
         raise NothingFits("Media Address Is Not A Unicast IP Address")
-    event: Format | None = None
-    for known, _ in pairs:
-        if known.encoding == TELEPHONE_EVENT and (event is None or known.clock_rate == codec.clock_rate):
-            event = known
-            if known.clock_rate == codec.clock_rate:
-                break
-    own = ours.direction
-    their = stated(theirs)
+    send, receive = flows(ours.direction, stated(theirs))
     return Agreed(
         (host, theirs.port),
-        tuple([known for known, _ in pairs]),
-        event,
-        sends(own) and receives(their),
-        receives(own) and sends(their),
-        tuple([mine.payload_type for _, mine in pairs]),
+        common.formats,
+        common.telephone_event,
+        send,
+        receive,
+        common.received_as,
         theirs.ptime,
         agreed_security(ours.protocol, ours.attributes, theirs.attributes),
     )

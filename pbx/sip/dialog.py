@@ -6,7 +6,8 @@ from typing import Literal
 
 from pbx.errors import PeerError
 from pbx.ids import MAGIC_COOKIE
-from pbx.sip.headers import NameAddr
+from pbx.sip.fields import collect
+from pbx.sip.headers import ADDRESSES, NameAddr
 from pbx.sip.message import Message, Request, Response
 from pbx.sip.uri import Uri
 
@@ -115,16 +116,21 @@ class Dialog:
         uri, routes = target, self.route_set
         if self.strict_target:
             uri, routes = self.strict_target, (*routes[1:], f"<{target}>")
-        fields = [("route", route) for route in routes]
-        fields += [
-            ("max-forwards", str(MAX_FORWARDS)),
-            ("from", self.local_uri),
-            ("to", self.remote_uri),
-            ("call-id", self.call_id),
-            ("cseq", f"{cseq} {method}"),
-        ]
-        fields += headers
-        return Request.make(method, uri, fields, body)
+        # All that the dialog knows of was read from messages or checked when our first was made.
+        names = ["max-forwards", "from", "to", "call-id", "cseq"]
+        values = [str(MAX_FORWARDS), self.local_uri, self.remote_uri, self.call_id, f"{cseq} {method}"]
+        if routes:
+            names[:0] = ["route"] * len(routes)
+            values[:0] = routes
+        if headers:
+            own_names, own_values = collect(headers)
+            names += own_names
+            values += own_values
+        request = Request(method, uri, names, values, body)
+        request.to = ADDRESSES[self.remote_uri, "To"]
+        if not routes:
+            request.routes = []
+        return request
 
     def receive_request(self, request: Request) -> bool:
         """Whether a request of the peer, no ACK or CANCEL, is in order: no lower CSeq (§12.2.2)."""

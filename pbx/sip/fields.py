@@ -1,45 +1,79 @@
 """The header fields of a message: raw lines in order, and their values parsed when asked and remembered."""
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pbx.errors import PeerError
 from pbx.sip.grammar import check_name, check_value, malformed, parse_number, split_list
-from pbx.sip.header_names import CANONICAL, LISTS, PRINTED, canonical, printed
+from pbx.sip.header_names import CANONICAL, LISTS, canonical, printed
 from pbx.sip.headers import CSeq, NameAddr, Via
 from pbx.sip.limits import MAX_CONTENT_LENGTH, MAX_LIST_VALUES, MAX_MAX_FORWARDS, MAX_SECONDS
+from pbx.sip.uri import Uri
 
+is_call_id: Final = re.compile("[!-~]+").fullmatch
 _media_type: Final = re.compile(
     r"([A-Za-z0-9\-.!%*_+`'~]++)[ \t]*/[ \t]*([A-Za-z0-9\-.!%*_+`'~]++)[ \t]*(?:;.*)?", re.DOTALL
 ).fullmatch
+
+Value = TypeVar("Value")
 
 
 class Fields:
     """Header fields in order. Names are canonical: lower case, long form ("call-id", "via").
 
-    The properties read a value once and remember it; they raise PeerError 400 when it is malformed or, for
-    those that a message must have, missing. Setting a value that would break out of its line raises
-    MisuseError; nothing else writes to the header section.
+    The parsed values are attributes that are read when first asked for, and remembered; validation reads
+    those that every message has. Reading raises PeerError 400 when a value is malformed or, for those that
+    a message must have, missing. Setting a value that would break out of its line raises MisuseError; nothing
+    else writes to the header section.
     """
 
     __slots__ = (
-        "_call_id", "_contacts", "_cseq", "_from", "_names", "_record_routes", "_routes", "_to", "_top_via",
-        "_values", "_vias",
+        "_names", "_values", "call_id", "contacts", "content_length", "content_type", "cseq", "expires",
+        "from_", "max_forwards", "record_routes", "routes", "to", "top_via", "vias",
     )  # fmt: skip
+
+    top_via: Via
+    """The first Via value (§20.42)."""
+    vias: list[Via]
+    """All Via values, the top one first."""
+    from_: NameAddr
+    """From (§20.20)."""
+    to: NameAddr
+    """To (§20.39)."""
+    cseq: CSeq
+    """CSeq (§20.16)."""
+    call_id: str
+    """Call-ID (§20.8), compared octet by octet."""
+    contacts: list[NameAddr]
+    """All Contact values (§20.10); empty for `Contact: *`."""
+    routes: list[NameAddr]
+    """All Route values (§20.34)."""
+    record_routes: list[NameAddr]
+    """All Record-Route values (§20.30)."""
+    max_forwards: int | None
+    """Max-Forwards, 0 to 255 (§20.22); None when absent, as from RFC 2543 clients."""
+    content_length: int | None
+    """Content-Length in octets (§20.14); None when absent."""
+    expires: int | None
+    """Expires in seconds, below 2**32 (§20.19); None when absent."""
+    content_type: str | None
+    """`type/subtype` in lower case, without parameters (§20.15); None when absent."""
 
     def __init__(self, names: list[str], values: list[str]) -> None:
         self._names = names
         self._values = values
-        self._top_via: Via | None = None
-        self._vias: list[Via] | None = None
-        self._from: NameAddr | None = None
-        self._to: NameAddr | None = None
-        self._cseq: CSeq | None = None
-        self._call_id: str | None = None
-        self._contacts: list[NameAddr] | None = None
-        self._routes: list[NameAddr] | None = None
-        self._record_routes: list[NameAddr] | None = None
+
+    if not TYPE_CHECKING:  # a type checker would take it for leave to ask for any name
+
+        def __getattr__(self, name: str) -> object:
+            """Read a parsed value that was not asked for before, and remember it."""
+            read = _READ.get(name)
+            if read is None:
+                raise AttributeError(name)
+            value = read(self)
+            setattr(self, name, value)
+            return value
 
     # Raw values
 
@@ -91,6 +125,14 @@ class Fields:
         self._names.insert(index, name)
         self._forget(name)
 
+    def put_via(self, value: str) -> None:
+        """Make this the only Via: a request of ours has passed nobody yet."""
+        if "via" in self._names:
+            self.set("via", value)
+        else:
+            self._values.insert(0, check_value(value))
+            self._names.insert(0, "via")
+
     def set(self, name: str, value: str) -> None:
         """Replace every field of this name by one, where the first stood, or append it."""
         name = _own_name(name)
@@ -118,7 +160,13 @@ class Fields:
 
     def replace_top(self, name: str, value: str) -> None:
         """Replace the first value of a list header, even when its line holds several: the top Via."""
-        self._replace_top(name, [check_value(value)])
+        check_value(value)
+        names, values = self._names, self._values
+        if name in names and "," not in values[index := names.index(name)]:
+            values[index] = value
+            self._forget(name)
+        else:
+            self._replace_top(name, [value])
 
     def remove_top(self, name: str) -> None:
         """Take out the first value of a list header: our Route, our Via."""
@@ -137,165 +185,24 @@ class Fields:
         self._forget(name)
 
     def _forget(self, name: str) -> None:
-        match name:
-            case "via":
-                self._top_via = self._vias = None
-            case "from":
-                self._from = None
-            case "to":
-                self._to = None
-            case "cseq":
-                self._cseq = None
-            case "call-id":
-                self._call_id = None
-            case "contact":
-                self._contacts = None
-            case "route":
-                self._routes = None
-            case "record-route":
-                self._record_routes = None
-            case _:
+        for attribute in _READ_FROM.get(name, ()):
+            try:  # noqa: SIM105 - suppress() makes an object and two calls
+                delattr(self, attribute)
+            except AttributeError:
                 pass
 
     # Parsed values
-
-    @property
-    def top_via(self) -> Via:
-        """The first Via value (§20.42)."""
-        via = self._top_via
-        if via is None:
-            text = self._need("via")
-            via = self._top_via = Via.parse(split_list(text)[0] if "," in text else text)
-        return via
-
-    @property
-    def vias(self) -> list[Via]:
-        """All Via values, the top one first."""
-        vias = self._vias
-        if vias is None:
-            if self._names.count("via") == 1 and "," not in self._need("via"):
-                vias = self._vias = [self.top_via]
-                return vias
-            values = self._split("via", self.lines("via"))
-            vias = self._vias = [self.top_via, *[Via.parse(value) for value in values[1:]]]
-        return vias
-
-    @property
-    def from_(self) -> NameAddr:
-        """From (§20.20)."""
-        value = self._from
-        if value is None:
-            value = self._from = NameAddr.parse(self._need("from"), "From")
-        return value
-
-    @property
-    def to(self) -> NameAddr:
-        """To (§20.39)."""
-        value = self._to
-        if value is None:
-            value = self._to = NameAddr.parse(self._need("to"), "To")
-        return value
-
-    @property
-    def cseq(self) -> CSeq:
-        """CSeq (§20.16)."""
-        value = self._cseq
-        if value is None:
-            value = self._cseq = CSeq.parse(self._need("cseq"))
-        return value
-
-    @property
-    def call_id(self) -> str:
-        """Call-ID (§20.8), compared octet by octet."""
-        value = self._call_id
-        if value is None:
-            value = self._need("call-id").strip(" \t")
-            if not value or not (value.isascii() and value.isprintable()) or " " in value:
-                raise malformed("Call-ID")
-            self._call_id = value
-        return value
-
-    @property
-    def contacts(self) -> list[NameAddr]:
-        """All Contact values (§20.10); empty for `Contact: *`."""
-        contacts = self._contacts
-        if contacts is None:
-            if "contact" not in self._names:
-                contacts = self._contacts = []
-                return contacts
-            lines = self.lines("contact")
-            contacts = [] if lines == ["*"] else self._addresses("contact", "Contact", lines)
-            self._contacts = contacts
-        return contacts
 
     @property
     def contact_star(self) -> bool:
         """Whether Contact is "*", all bindings (§10.2.2)."""
         return "contact" in self._names and self.lines("contact") == ["*"]
 
-    @property
-    def routes(self) -> list[NameAddr]:
-        """All Route values (§20.34)."""
-        routes = self._routes
-        if routes is None:
-            routes = self._routes = self._addresses("route", "Route", self.lines("route"), bracketed=True)
-        return routes
-
-    @property
-    def record_routes(self) -> list[NameAddr]:
-        """All Record-Route values (§20.30)."""
-        routes = self._record_routes
-        if routes is None:
-            routes = self._record_routes = self._addresses(
-                "record-route", "Record-Route", self.lines("record-route"), bracketed=True
-            )
-        return routes
-
-    @property
-    def max_forwards(self) -> int | None:
-        """Max-Forwards, 0 to 255 (§20.22); None when absent, as from RFC 2543 clients."""
-        return self._number("max-forwards", MAX_MAX_FORWARDS, "Max-Forwards")
-
-    @property
-    def content_length(self) -> int | None:
-        """Content-Length in octets (§20.14); None when absent."""
-        return self._number("content-length", MAX_CONTENT_LENGTH, "Content-Length")
-
-    @property
-    def expires(self) -> int | None:
-        """Expires in seconds, below 2**32 (§20.19); None when absent."""
-        return self._number("expires", MAX_SECONDS, "Expires")
-
-    @property
-    def content_type(self) -> str | None:
-        """`type/subtype` in lower case, without parameters (§20.15); None when absent."""
-        value = self.get("content-type")
-        if value is None:
-            return None
-        if value == "application/sdp":
-            return value
-        match = _media_type(value)
-        if match is None:
-            raise malformed("Content-Type")
-        return f"{match[1]}/{match[2]}".lower()
-
     def _need(self, name: str) -> str:
         try:
             return self._values[self._names.index(name)]
         except ValueError:
             raise PeerError(400, f"Missing {printed(name)}") from None
-
-    def _number(self, name: str, maximum: int, what: str) -> int | None:
-        value = self.get(name)
-        return None if value is None else parse_number(value, maximum, what)
-
-    def _addresses(
-        self, name: str, what: str, lines: list[str], *, bracketed: bool = False
-    ) -> list[NameAddr]:
-        values = self._split(name, lines)
-        if bracketed and not all("<" in value for value in values):
-            raise malformed(what)
-        return [NameAddr.parse(value, what) for value in values]
 
     @staticmethod
     def _split(name: str, lines: Sequence[str]) -> list[str]:
@@ -309,13 +216,115 @@ class Fields:
         return values
 
 
+def read_call_id(text: str) -> str:
+    """A Call-ID value. Raises PeerError 400."""
+    value = text.strip(" \t")
+    if is_call_id(value) is None:
+        raise malformed("Call-ID")
+    return value
+
+
+def read_max_forwards(text: str) -> int:
+    """A Max-Forwards value. Raises PeerError 400."""
+    return parse_number(text.strip(" \t"), MAX_MAX_FORWARDS, "Max-Forwards")
+
+
+def read_content_type(text: str) -> str:
+    """`type/subtype` of a Content-Type value. Raises PeerError 400."""
+    match = _media_type(text.strip(" \t"))
+    if match is None:
+        raise malformed("Content-Type")
+    return f"{match[1]}/{match[2]}".lower()
+
+
+def _top_via(fields: Fields) -> Via:
+    text = fields._need("via")
+    return Via.parse(split_list(text)[0] if "," in text else text)
+
+
+def _vias(fields: Fields) -> list[Via]:
+    values = fields._split("via", fields.lines("via"))
+    return [fields.top_via, *[Via.parse(value) for value in values[1:]]]
+
+
+def _contacts(fields: Fields) -> list[NameAddr]:
+    return [] if fields.contact_star else _addresses(fields, "contact")
+
+
+def _addresses(fields: Fields, name: str) -> list[NameAddr]:
+    values = fields._split(name, fields.lines(name))
+    what = printed(name)
+    if name != "contact" and not all("<" in value for value in values):
+        raise malformed(what)
+    return [NameAddr.parse(value, what) for value in values]
+
+
+def _number(fields: Fields, name: str, maximum: int) -> int | None:
+    value = fields.get(name)
+    return None if value is None else parse_number(value, maximum, printed(name))
+
+
+def _optional(fields: Fields, name: str, read: Callable[[str], Value]) -> Value | None:
+    text = fields.get(name)
+    return None if text is None else read(text)
+
+
+_READ: Final[dict[str, Callable[[Any], object]]] = {
+    "call_id": lambda fields: read_call_id(fields._need("call-id")),
+    "contacts": _contacts,
+    "content_length": lambda fields: _number(fields, "content-length", MAX_CONTENT_LENGTH),
+    "content_type": lambda fields: _optional(fields, "content-type", read_content_type),
+    "cseq": lambda fields: CSeq.parse(fields._need("cseq")),
+    "expires": lambda fields: _number(fields, "expires", MAX_SECONDS),
+    "from_": lambda fields: NameAddr.parse(fields._need("from"), "From"),
+    "max_forwards": lambda fields: _optional(fields, "max-forwards", read_max_forwards),
+    "request_uri": lambda request: Uri.parse(request.uri),  # a Request has it, a Response has not
+    "record_routes": lambda fields: _addresses(fields, "record-route"),
+    "routes": lambda fields: _addresses(fields, "route"),
+    "to": lambda fields: NameAddr.parse(fields._need("to"), "To"),
+    "top_via": _top_via,
+    "vias": _vias,
+}
+"""How each parsed value is read."""
+
+_READ_FROM: Final = {
+    "call-id": ("call_id",),
+    "contact": ("contacts",),
+    "content-length": ("content_length",),
+    "content-type": ("content_type",),
+    "cseq": ("cseq",),
+    "expires": ("expires",),
+    "from": ("from_",),
+    "max-forwards": ("max_forwards",),
+    "record-route": ("record_routes",),
+    "route": ("routes",),
+    "to": ("to",),
+    "via": ("top_via", "vias"),
+}
+"""The parsed values that a header's change makes wrong."""
+
+
 def _own_name(name: str) -> str:
     known = CANONICAL.get(name)
     return known if known is not None else canonical(check_name(name))
 
 
+class Checked:
+    """Headers of ours that go into many messages, checked once. Raises MisuseError."""
+
+    __slots__ = ("names", "values")
+
+    def __init__(self, headers: Iterable[tuple[str, str]]) -> None:
+        self.names, self.values = collect(headers)
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return zip(self.names, self.values, strict=True)
+
+
 def collect(headers: Iterable[tuple[str, str]]) -> tuple[list[str], list[str]]:
     """Names and values of our own headers, checked. Raises MisuseError."""
+    if isinstance(headers, Checked):
+        return headers.names.copy(), headers.values.copy()
     fields = list(headers)
     known = CANONICAL.get
     names = [known(name) or _own_name(name) for name, _ in fields]
@@ -324,25 +333,3 @@ def collect(headers: Iterable[tuple[str, str]]) -> tuple[list[str], list[str]]:
         for value in values:
             check_value(value)
     return names, values
-
-
-def print_fields(start: str, fields: Fields, body: bytes) -> bytes:
-    """Start line, fields with canonical names, a Content-Length that is always right, and the body."""
-    begun = _BEGINNINGS
-    lines = [
-        begun[name] + value
-        for name, value in zip(fields._names, fields._values, strict=True)
-        if name != "content-length"
-    ]
-    text = "\r\n".join([start, *lines, f"Content-Length: {len(body)}\r\n\r\n"])
-    return text.encode("utf-8", "surrogateescape") + body
-
-
-class _Beginnings(dict[str, str]):
-    """How the line of a header begins, by its canonical name; of names that nobody knows none is kept."""
-
-    def __missing__(self, name: str) -> str:
-        return f"{printed(name)}: "
-
-
-_BEGINNINGS: Final = _Beginnings({name: f"{text}: " for name, text in PRINTED.items()})

@@ -1,6 +1,6 @@
 """A flow: the pair of addresses that messages to one peer go along (RFC 5626 §2)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Transport = Literal["udp", "tcp"]
@@ -19,11 +19,11 @@ class Flow:
     local: Address
     remote: Address
     connection: int = 0
+    reliable: bool = field(init=False, repr=False, compare=False)
+    """Whether the transport retransmits by itself (RFC 3261 §17)."""
 
-    @property
-    def reliable(self) -> bool:
-        """Whether the transport retransmits by itself (RFC 3261 §17)."""
-        return self.transport != "udp"
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reliable", self.transport != "udp")
 
     def __str__(self) -> str:
         host, port = self.remote

@@ -67,7 +67,7 @@ def is_unfit(text: str) -> bool:
 
 def check_value(text: str) -> str:
     """Give back `text`, a header value of ours; raise MisuseError when it would break out of its line."""
-    if is_unfit(text):
+    if not text.isprintable() and is_unfit(text):
         raise MisuseError("a header value with a line break, a NUL or a lone surrogate")
     return text
 

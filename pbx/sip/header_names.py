@@ -92,3 +92,14 @@ def canonical(name: str) -> str:
 def printed(name: str) -> str:
     """How a canonical name is printed: as the RFCs write it, or with each word capitalised."""
     return PRINTED.get(name) or _capitalised(name)
+
+
+class _Beginnings(dict[str, str]):
+    """Of names that nobody knows none is kept."""
+
+    def __missing__(self, name: str) -> str:
+        return f"{printed(name)}: "
+
+
+BEGINNINGS: Final = _Beginnings({name: f"{text}: " for name, text in PRINTED.items()})
+"""How the line of a header begins, by its canonical name."""

@@ -2,9 +2,9 @@
 
 import re
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Final
 
+from pbx.remembered import Remembered
 from pbx.sip.grammar import (
     HOST,
     METHODS,
@@ -19,7 +19,7 @@ from pbx.sip.grammar import (
     quote,
     unescape_quoted,
 )
-from pbx.sip.limits import MAX_CSEQ, MAX_SECONDS, REMEMBERED_VALUE_LENGTH, REMEMBERED_VALUES
+from pbx.sip.limits import MAX_CSEQ, MAX_SECONDS
 from pbx.sip.uri import Uri, parse_host, parse_port, print_host
 
 # An unquoted display name is tokens and spaces; characters beyond ASCII are accepted, phones send them.
@@ -33,12 +33,12 @@ _name_addr: Final = re.compile(
 _addr_spec: Final = re.compile(
     rf"{WS}([^ \t;<>,?\"]++){WS}(?:;tag=({TOKEN}){WS})?(;.*+)?", re.DOTALL
 ).fullmatch
-# The branch and rport of nearly every Via are taken at once; what else there is goes the general way.
-_via: Final = re.compile(
-    rf"{WS}(?:(SIP/2\.0)|({TOKEN}){WS}/{WS}({TOKEN})){WS}/{WS}({TOKEN})[ \t]++"
-    rf"({HOST}){WS}(?::{WS}([0-9]{{1,5}}){WS})?"
-    rf"(?:;branch=({TOKEN}))?(;rport)?{WS}(;.*+)?",
-    re.DOTALL,
+_hop: Final = re.compile(
+    rf"{WS}({TOKEN}){WS}/{WS}({TOKEN}){WS}/{WS}({TOKEN})[ \t]++({HOST}){WS}(?::{WS}([0-9]{{1,5}}){WS})?"
+).fullmatch
+# What nearly every Via says after its first semicolon; what else there is goes the general way.
+_usual_parameters: Final = re.compile(
+    rf"branch=({TOKEN})(?:(;rport)(?:=([0-9]++))?)?(?:;received=([0-9A-Fa-f.:]++))?"
 ).fullmatch
 _cseq: Final = re.compile(rf"{WS}([0-9]++)[ \t]++({TOKEN}){WS}").fullmatch
 _qvalue: Final = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?").fullmatch
@@ -55,14 +55,16 @@ class NameAddr:
     display: str
     uri: Uri
     parameters: Parameters = field(default_factory=dict)
+    tag: str | None = field(init=False, repr=False, compare=False)
+    """The tag of a From or To (§19.3)."""
+
+    def __post_init__(self) -> None:
+        self.tag = self.parameters.get("tag")
 
     @classmethod
     def parse(cls, text: str, what: str = "address") -> "NameAddr":
-        """Read a name-addr or addr-spec with its parameters; short ones are remembered.
-
-        Raises PeerError 400 that names `what`.
-        """
-        return (_remembered_address if len(text) <= REMEMBERED_VALUE_LENGTH else cls._parse)(text, what)
+        """Read a name-addr or addr-spec with its parameters. Raises PeerError 400 that names `what`."""
+        return ADDRESSES[text, what]
 
     @classmethod
     def _parse(cls, text: str, what: str) -> "NameAddr":
@@ -93,11 +95,6 @@ class NameAddr:
         )
 
     @property
-    def tag(self) -> str | None:
-        """The tag of a From or To (§19.3)."""
-        return self.parameters.get("tag")
-
-    @property
     def expires(self) -> int | None:
         """A Contact's lifetime in seconds (§20.10), None when not given. Raises PeerError 400."""
         value = self.parameters.get("expires")
@@ -124,29 +121,20 @@ class Via:
 
     @classmethod
     def parse(cls, text: str) -> "Via":
-        """Read one via-parm; short ones are remembered. Raises PeerError 400."""
-        return (_remembered_via if len(text) <= REMEMBERED_VALUE_LENGTH else cls._parse)(text)
-
-    @classmethod
-    def _parse(cls, text: str) -> "Via":
-        match = _via(text)
-        if match is None:
-            raise malformed("Via")
-        protocol, name, version, transport, host, port, branch, rport, rest = match.groups()
-        if protocol is None:
-            protocol = f"{name.upper()}/{version}"
-        parameters: Parameters = {}
-        if rest is not None:
-            start = "" if branch is None else f";branch={branch}"
-            parameters = parse_parameters(f"{start}{rport or ''}{rest}", "Via")
-        else:
-            if branch is not None:
-                parameters["branch"] = branch
+        """Read one via-parm. Raises PeerError 400."""
+        hop, semicolon, rest = text.partition(";")
+        protocol, transport, host, port = _HOPS[hop,]
+        usual = _usual_parameters(rest)
+        if usual is not None:
+            branch, rport, number, received = usual.groups()
+            parameters: Parameters = {"branch": branch}
             if rport is not None:
-                parameters["rport"] = None
-        return cls(
-            transport.upper(), parse_host(host), parse_port(port) if port else None, parameters, protocol
-        )
+                parameters["rport"] = number
+            if received is not None:
+                parameters["received"] = received
+        else:
+            parameters = parse_parameters(f";{rest}", "Via") if semicolon else {}
+        return cls(transport, host, port, parameters, protocol)
 
     def __str__(self) -> str:
         parameters = print_parameters(self.parameters) if self.parameters else ""
@@ -201,8 +189,8 @@ class CSeq:
 
     @classmethod
     def parse(cls, text: str) -> "CSeq":
-        """Read a CSeq value; short ones are remembered. Raises PeerError 400."""
-        return (_remembered_cseq if len(text) <= REMEMBERED_VALUE_LENGTH else cls._parse)(text)
+        """Read a CSeq value. Raises PeerError 400."""
+        return CSEQS[text,]
 
     @classmethod
     def _parse(cls, text: str) -> "CSeq":
@@ -218,7 +206,21 @@ class CSeq:
         return f"{self.number} {self.method}"
 
 
+def _parse_hop(text: str) -> tuple[str, str, str, int | None]:
+    """Protocol, transport, host and port of a Via."""
+    match = _hop(text)
+    if match is None:
+        raise malformed("Via")
+    name, version, transport, host, port = match.groups()
+    return (
+        f"{name.upper()}/{version}",
+        transport.upper(),
+        parse_host(host),
+        parse_port(port) if port else None,
+    )
+
+
 # The values of one call come again and again: in each of its messages, and in what answers them.
-_remembered_address = lru_cache(REMEMBERED_VALUES)(NameAddr._parse)
-_remembered_via = lru_cache(REMEMBERED_VALUES)(Via._parse)
-_remembered_cseq = lru_cache(REMEMBERED_VALUES)(CSeq._parse)
+ADDRESSES: Final = Remembered(NameAddr._parse)
+CSEQS: Final = Remembered(CSeq._parse)
+_HOPS: Final = Remembered(_parse_hop)

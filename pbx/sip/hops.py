@@ -44,11 +44,4 @@ def own_via(flow: Flow, sent_by: str, branch: str) -> str:
     """The Via of a request of ours by `flow` (§18.1.1); asks for rport on datagrams (RFC 3581 §3)."""
     if flow.reliable:
         return f"SIP/2.0/{flow.transport.upper()} {sent_by};branch={branch}"
-    return f"SIP/2.0/UDP {sent_by};rport;branch={branch}"
-
-
-def put_via(request: Request, via: str) -> None:
-    """Make `via` the only Via: a request of ours has passed nobody yet."""
-    if request.has("via"):
-        request.remove("via")
-    request.prepend("via", via)
+    return f"SIP/2.0/UDP {sent_by};branch={branch};rport"

@@ -18,7 +18,7 @@ def request_key(request: Request, via: Via, method: str) -> Key:
     that a CANCEL looks for. Without the magic cookie, or with nothing after it, the rules of RFC 2543 count.
     Raises PeerError when a header that is needed cannot be read.
     """
-    branch = via.branch
+    branch = via.parameters.get("branch")
     if branch is not None and len(branch) > len(_COOKIE):
         branch = branch.lower()
         if branch.startswith(_COOKIE):
@@ -52,5 +52,5 @@ def merge_key(request: Request) -> Key | None:
 
 def response_key(response: Response) -> Key | None:
     """The key of the client transaction that a response belongs to: branch and CSeq method (§17.1.3)."""
-    branch = response.top_via.branch
+    branch = response.top_via.parameters.get("branch")
     return None if branch is None else (branch.lower(), response.cseq.method)

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterable
+from operator import add
 from typing import Final
 
 from pbx.errors import MisuseError, PeerError
-from pbx.sip.fields import Fields, collect, print_fields
+from pbx.sip.fields import Fields, collect
 from pbx.sip.grammar import METHODS, check_token, check_value, is_token, is_unfit, parse_number
-from pbx.sip.header_names import CANONICAL, canonical
+from pbx.sip.header_names import BEGINNINGS, CANONICAL, canonical
 from pbx.sip.limits import (
     BODY_TOO_LARGE,
     HEADERS_TOO_LARGE,
@@ -36,8 +37,11 @@ __all__ = [
     "validate_response",
 ]
 
-_COPIED: Final = frozenset({"call-id", "cseq", "from"})
-_EVER_COPIED: Final = _COPIED | {"record-route", "timestamp", "to", "via"}
+_COPIED: Final = frozenset({"call-id", "cseq", "from", "to", "via"})
+_COPIED_INTO_100: Final = _COPIED | {"timestamp"}
+_COPIED_WITH_ROUTES: Final = _COPIED | {"record-route"}
+# Of the others only the first is copied.
+_EACH: Final = frozenset({"record-route", "via"})
 _DIALOG_FORMING: Final = frozenset({"INVITE", "REFER", "SUBSCRIBE"})
 
 _fold: Final = re.compile(r"\r\n[ \t]+").sub
@@ -60,20 +64,28 @@ class Message(Fields):
 
     def encode(self) -> bytes:
         """The message as it is sent; Content-Length is counted, never copied."""
-        return print_fields(self.start_line, self, self.body)
+        names, values = self._names, self._values
+        if "content-length" in names:
+            kept = [pair for pair in zip(names, values, strict=True) if pair[0] != "content-length"]
+            names, values = [name for name, _ in kept], [value for _, value in kept]
+        lines = map(add, map(BEGINNINGS.__getitem__, names), values)
+        text = "\r\n".join([self.start_line, *lines, f"Content-Length: {len(self.body)}\r\n\r\n"])
+        return text.encode("utf-8", "surrogateescape") + self.body
 
 
 class Request(Message):
-    """A request (§7.1). `uri` is the Request-URI as written; `request_uri` is parsed."""
+    """A request (§7.1). `uri` is the Request-URI as written; `request_uri` is it parsed, as values are."""
 
-    __slots__ = ("_request_uri", "method", "uri")
+    __slots__ = ("method", "request_uri", "uri")
+
+    request_uri: Uri
 
     def __init__(self, method: str, uri: str, names: list[str], values: list[str], body: bytes) -> None:
-        super().__init__(names, values)
+        self._names = names
+        self._values = values
         self.body = body
         self.method = method
         self.uri = uri
-        self._request_uri: tuple[str, Uri] | None = None
 
     def __repr__(self) -> str:
         return f"<Request {self.method!a}>"
@@ -81,7 +93,7 @@ class Request(Message):
     @classmethod
     def make(cls, method: str, uri: str, headers: Iterable[tuple[str, str]], body: bytes = b"") -> "Request":
         """A request of ours. Raises MisuseError when a part would not stay in its place."""
-        if not is_token(method) or _uri_text(uri) is None:
+        if not (method in METHODS or is_token(method)) or _uri_text(uri) is None:
             raise MisuseError("a method or Request-URI that does not fit in a start line")
         names, values = collect(headers)
         return cls(method, uri, names, values, body)
@@ -91,14 +103,6 @@ class Request(Message):
         """`METHOD uri SIP/2.0`."""
         return f"{self.method} {self.uri} SIP/2.0"
 
-    @property
-    def request_uri(self) -> Uri:
-        """The Request-URI, parsed once. Raises PeerError 400."""
-        known = self._request_uri
-        if known is None or known[0] is not self.uri:
-            self._request_uri = known = (self.uri, Uri.parse(self.uri))
-        return known[1]
-
 
 class Response(Message):
     """A response (§7.2)."""
@@ -106,7 +110,8 @@ class Response(Message):
     __slots__ = ("reason", "status")
 
     def __init__(self, status: int, reason: str, names: list[str], values: list[str], body: bytes) -> None:
-        super().__init__(names, values)
+        self._names = names
+        self._values = values
         self.body = body
         self.status = status
         self.reason = reason
@@ -120,7 +125,8 @@ class Response(Message):
     ) -> "Response":
         """A response of ours; "" as reason takes the usual phrase. Raises MisuseError like `Request.make`."""
         names, values = collect(headers)
-        return cls(_own_status(status), _own_reason(status, reason), names, values, body)
+        _check_own_status(status)
+        return cls(status, check_value(reason) if reason else reason_for(status), names, values, body)
 
     @property
     def start_line(self) -> str:
@@ -149,21 +155,24 @@ def parse(data: bytes) -> Request | Response:
     head = data[:end].decode("utf-8", "surrogateescape")
     lines = head.split("\r\n")
     start = lines[0]
+    count = len(lines) - 1
     del lines[0]
-    if is_unfit(start):
-        fault = fault or PeerError(400, "Malformed Start Line")
-    split = [line.partition(": ") for line in lines]
+    names: list[str] = []
+    values: list[str] = []
+    plain = head.count("\r") == count == head.count("\n") and count <= MAX_HEADER_LINES and "\0" not in head
     try:
-        names = [CANONICAL[name] for name, _, _ in split]
+        for line in lines:
+            name, _, value = line.partition(": ")
+            names.append(CANONICAL[name])
+            values.append(value)
     except KeyError:
-        # A name in an unusual spelling, a folded line, a fault.
+        plain = False  # a name in an unusual spelling, a folded line, a fault
+    if not plain:
         start, names, values, fault = _read_carefully(head, fault)
-    else:
-        values = [value for _, _, value in split]
-        if len(names) > MAX_HEADER_LINES or _has_break("".join(values)):
-            start, names, values, fault = _read_carefully(head, fault)
     body = data[end + 4 :]
-    if "content-length" in names:
+    if "content-length" in names and (
+        names.count("content-length") > 1 or values[names.index("content-length")] != str(len(body))
+    ):
         body, fault = _cut_body(body, names, values, fault)
     if len(body) > MAX_BODY:
         fault = fault or PeerError(413, BODY_TOO_LARGE)
@@ -180,11 +189,6 @@ def parse(data: bytes) -> Request | Response:
     return _unusual_request(parts, names, values, body, fault)
 
 
-def _has_break(text: str) -> bool:
-    """Whether one of the characters that end a line, for anybody, is in a value."""
-    return not text.isprintable() and ("\r" in text or "\n" in text or "\0" in text)
-
-
 def _oversize(data: bytes, end: int) -> PeerError:
     """Why a message without an empty line in its first 32 KiB, or one that is too long, is refused."""
     if end < 0 and len(data) <= MAX_HEADER_SECTION:
@@ -194,6 +198,8 @@ def _oversize(data: bytes, end: int) -> PeerError:
 
 def _read_carefully(head: str, fault: PeerError | None) -> tuple[str, list[str], list[str], PeerError | None]:
     """Start line, names, values: unfolds (§7.3.1), takes names in any spelling, keeps the first fault."""
+    if is_unfit(head.partition("\r\n")[0]):
+        fault = fault or PeerError(400, "Malformed Start Line")
     lines = _fold(" ", head).split("\r\n")
     if len(lines) - 1 > MAX_HEADER_LINES:
         fault = fault or PeerError(513, TOO_MANY_HEADERS)
@@ -271,30 +277,19 @@ def respond(
     101 to 299 of a request that forms a dialog (§12.1.1). Raises MisuseError for values that would break out
     of their line.
     """
+    copied = _COPIED
+    if status == 100:
+        copied = _COPIED_INTO_100
+    elif status < 300 and request.method in _DIALOG_FORMING and "record-route" in request._names:
+        copied = _COPIED_WITH_ROUTES if _to_tag(request) is None else _COPIED
     names: list[str] = []
     values: list[str] = []
-    copied: set[str] = set()
-    with_routes = False
-    if 100 < status < 300 and request.method in _DIALOG_FORMING and "record-route" in request._names:
-        with_routes = _to_tag(request) is None
-    for name, received in zip(request._names, request._values, strict=True):
-        if name not in _EVER_COPIED:
-            continue
-        value = received
-        if name == "via" or (name == "record-route" and with_routes):
-            pass
-        elif name in copied:
-            continue
-        elif name == "to":
-            copied.add(name)
-            if to_tag and status != 100 and _to_tag(request) is None:
-                value = f"{value};tag={check_token(to_tag)}"
-        elif name in _COPIED or (name == "timestamp" and status == 100):
-            copied.add(name)
-        else:
-            continue
-        names.append(name)
-        values.append(value)
+    for name, value in zip(request._names, request._values, strict=True):
+        if name in copied and (name not in names or name in _EACH):
+            names.append(name)
+            values.append(value)
+    if to_tag and status != 100 and "to" in names and _to_tag(request) is None:
+        values[names.index("to")] += f";tag={check_token(to_tag)}"
     if headers:
         own_names, own_values = collect(headers)
         names += own_names
@@ -302,7 +297,9 @@ def respond(
     if content_type:
         names.append("content-type")
         values.append(check_value(content_type))
-    return Response(_own_status(status), _own_reason(status, reason), names, values, body)
+    _check_own_status(status)
+    reason = check_value(reason) if reason else REASONS.get(status) or reason_for(status)
+    return Response(status, reason, names, values, body)
 
 
 def _to_tag(request: Request) -> str | None:
@@ -312,11 +309,6 @@ def _to_tag(request: Request) -> str | None:
         return None
 
 
-def _own_status(status: int) -> int:
+def _check_own_status(status: int) -> None:
     if not 100 <= status <= 699:
         raise MisuseError("a status outside 100 to 699")
-    return status
-
-
-def _own_reason(status: int, reason: str) -> str:
-    return check_value(reason) if reason else reason_for(status)

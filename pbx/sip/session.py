@@ -62,7 +62,7 @@ class InviteSession(SessionMachine):
         if request.to.tag is not None:
             raise PeerError(481, "")
         dialog = Dialog.from_request(request, ids.tag())
-        identity = Identity(contact, allow, server)
+        identity = Identity.of(contact, allow, server)
         session = cls(State.RECEIVED, identity, ids, timers)
         session.dialog = dialog
         session._called = Called(transaction, request, dialog, identity)
@@ -88,7 +88,7 @@ class InviteSession(SessionMachine):
         """A session to be started. `from_` and `to` are header values without tag, `routes` Route values,
         `headers` more of the INVITE's headers. Without `body` the 2xx brings the offer (§13.2.1).
         """
-        identity = Identity(contact, allow, server)
+        identity = Identity.of(contact, allow, server)
         session = cls(State.IDLE, identity, ids, timers)
         session._calling = Calling(
             target=target,
@@ -329,10 +329,12 @@ class InviteSession(SessionMachine):
         """When `handle_timer` is due, or None."""
         awaited = self._awaited or self._offers.awaited
         due = None if awaited is None else awaited.next_deadline()
-        others = (self._offers.retry_at, None if self._called is None else self._called.repeat_at)
-        for other in others:
-            if other is not None and (due is None or other < due):
-                due = other
+        retry_at = self._offers.retry_at
+        if retry_at is not None and (due is None or retry_at < due):
+            due = retry_at
+        repeat_at = None if self._called is None else self._called.repeat_at
+        if repeat_at is not None and (due is None or repeat_at < due):
+            due = repeat_at
         return due
 
     def handle_timer(self, now: float) -> list[SessionOutput]:

@@ -1,10 +1,12 @@
 """What the messages of an INVITE session say, whatever its state: headers, bodies, refusals."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from pbx.errors import PeerError
+from pbx.sip.fields import Checked
 from pbx.sip.message import Message, Request, Response, respond
 from pbx.sip.session_events import UnacceptableError
 
@@ -23,6 +25,17 @@ class Identity:
     contact: str
     allow: str
     server: str
+    _in_answers: Checked = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        own = Checked([("contact", self.contact), ("allow", self.allow), ("server", self.server)])
+        object.__setattr__(self, "_in_answers", own)
+
+    @staticmethod
+    @lru_cache(64)
+    def of(contact: str, allow: str, server: str) -> "Identity":
+        """The identity that all sessions have who say the same of themselves."""
+        return Identity(contact, allow, server)
 
     def in_request(self, body: bytes | None) -> list[tuple[str, str]]:
         """Headers of an INVITE, next to its Contact."""
@@ -42,7 +55,7 @@ class Identity:
         headers: Iterable[tuple[str, str]] = (),
     ) -> Response:
         """A response that says where we are: 101 to 299 to an INVITE or UPDATE (§12.1.1, RFC 3311 §5.2)."""
-        own = [("contact", self.contact), ("allow", self.allow), ("server", self.server), *headers]
+        own = [*self._in_answers, *headers] if headers else self._in_answers
         content_type = SDP if body else ""
         return respond(
             request, status, reason, to_tag=to_tag, headers=own, body=body or b"", content_type=content_type

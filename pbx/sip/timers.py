@@ -1,6 +1,6 @@
 """The timers of RFC 3261 §17 and RFC 6026, derived from those that `sip:` in pbx.yaml sets."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,68 +20,49 @@ class Timers:
     timer_c: float = 180.0
     """How long an INVITE may ring without news (§16.6 step 11); whoever rings keeps it."""
 
+    timer_a: float = field(init=False)
+    """First retransmission of an INVITE; doubles each time (§17.1.1.2)."""
+    timer_b: float = field(init=False)
+    """An INVITE without any response (§17.1.1.2), or without a final one after its CANCEL (§9.1)."""
+    timer_d: float = field(init=False)
+    """Absorbing repeated final responses to an INVITE (§17.1.1.2: 32 s, here in step with T1)."""
+    timer_e: float = field(init=False)
+    """First retransmission of any other request; doubles up to T2 (§17.1.2.2)."""
+    timer_f: float = field(init=False)
+    """Any other request without a final response (§17.1.2.2)."""
+    timer_g: float = field(init=False)
+    """First retransmission of a final response to an INVITE; doubles up to T2 (§17.2.1)."""
+    timer_h: float = field(init=False)
+    """A final response to an INVITE without ACK (§17.2.1)."""
+    timer_i: float = field(init=False)
+    """Absorbing repeated ACKs (§17.2.1)."""
+    timer_j: float = field(init=False)
+    """Answering repeated requests other than INVITE (§17.2.2)."""
+    timer_k: float = field(init=False)
+    """Absorbing repeated responses to a request other than INVITE (§17.1.2.2)."""
+    timer_l: float = field(init=False)
+    """Absorbing repeated INVITEs after a 2xx, on every transport (RFC 6026 §7.1)."""
+    timer_m: float = field(init=False)
+    """Passing repeated 2xx up, on every transport (RFC 6026 §7.2)."""
+
     def __post_init__(self) -> None:
         if not 0 < self.t1 <= self.t2:
             raise ValueError("t1 must be more than 0 and no more than t2")
         if self.t4 < 0 or self.timer_c <= 0:
             raise ValueError("t4 must not be negative, and timer_c must be more than 0")
-
-    @property
-    def timer_a(self) -> float:
-        """First retransmission of an INVITE; doubles each time (§17.1.1.2)."""
-        return self.t1
-
-    @property
-    def timer_b(self) -> float:
-        """An INVITE without any response (§17.1.1.2), or without a final one after its CANCEL (§9.1)."""
-        return 64 * self.t1
-
-    @property
-    def timer_d(self) -> float:
-        """Absorbing repeated final responses to an INVITE (§17.1.1.2: 32 s, here in step with T1)."""
-        return 64 * self.t1
-
-    @property
-    def timer_e(self) -> float:
-        """First retransmission of any other request; doubles up to T2 (§17.1.2.2)."""
-        return self.t1
-
-    @property
-    def timer_f(self) -> float:
-        """Any other request without a final response (§17.1.2.2)."""
-        return 64 * self.t1
-
-    @property
-    def timer_g(self) -> float:
-        """First retransmission of a final response to an INVITE; doubles up to T2 (§17.2.1)."""
-        return self.t1
-
-    @property
-    def timer_h(self) -> float:
-        """A final response to an INVITE without ACK (§17.2.1)."""
-        return 64 * self.t1
-
-    @property
-    def timer_i(self) -> float:
-        """Absorbing repeated ACKs (§17.2.1)."""
-        return self.t4
-
-    @property
-    def timer_j(self) -> float:
-        """Answering repeated requests other than INVITE (§17.2.2)."""
-        return 64 * self.t1
-
-    @property
-    def timer_k(self) -> float:
-        """Absorbing repeated responses to a request other than INVITE (§17.1.2.2)."""
-        return self.t4
-
-    @property
-    def timer_l(self) -> float:
-        """Absorbing repeated INVITEs after a 2xx, on every transport (RFC 6026 §7.1)."""
-        return 64 * self.t1
-
-    @property
-    def timer_m(self) -> float:
-        """Passing repeated 2xx up, on every transport (RFC 6026 §7.2)."""
-        return 64 * self.t1
+        # Looked up for every message: worked out once.
+        for name, seconds in (
+            ("timer_a", self.t1),
+            ("timer_b", 64 * self.t1),
+            ("timer_d", 64 * self.t1),
+            ("timer_e", self.t1),
+            ("timer_f", 64 * self.t1),
+            ("timer_g", self.t1),
+            ("timer_h", 64 * self.t1),
+            ("timer_i", self.t4),
+            ("timer_j", 64 * self.t1),
+            ("timer_k", self.t4),
+            ("timer_l", 64 * self.t1),
+            ("timer_m", 64 * self.t1),
+        ):
+            object.__setattr__(self, name, seconds)

@@ -6,7 +6,7 @@ Vias and the one set of deadlines belong to the layer (transactions.py).
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Literal, assert_never
+from typing import assert_never
 
 from pbx.sip.derived import ack_of
 from pbx.sip.flow import Flow
@@ -32,15 +32,6 @@ from pbx.sip.transaction_tables import (
     ServerAction,
     State,
 )
-
-_OnResponse = Literal[
-    ClientAction.DELIVER,
-    ClientAction.PROCEED,
-    ClientAction.DELIVER_FINAL,
-    ClientAction.ACCEPT,
-    ClientAction.ACKNOWLEDGE,
-    ClientAction.RESEND_ACK,
-]
 
 
 class ClientTransaction(Transaction[ClientAction]):
@@ -134,66 +125,47 @@ class ClientTransaction(Transaction[ClientAction]):
             self.user = None
 
     def _perform(self, action: ClientAction, now: float, arrived: ResponseReceived | None) -> list[Output]:
+        outputs: list[Output] = [] if arrived is None else [arrived]
         match action:
-            case (
-                ClientAction.DELIVER
-                | ClientAction.PROCEED
-                | ClientAction.DELIVER_FINAL
-                | ClientAction.ACCEPT
-                | ClientAction.ACKNOWLEDGE
-                | ClientAction.RESEND_ACK
-            ):
-                return [] if arrived is None else self._take(action, now, arrived)
-            case ClientAction.RESEND_REQUEST:
-                self._plan_request(now)
-                return self._resend()
-            case ClientAction.MOVE_REQUEST:
-                if self.fallback is not None:
-                    self.flow, self.fallback = self.fallback, None
-                return self.start(now)
-            case ClientAction.HOLD_CANCEL:
-                return []
-            case ClientAction.SEND_CANCEL:
-                self.cancel_sent = True
-                self.expires_at = now + self.timers.timer_b
-                return []
-            case ClientAction.TIME_OUT:
-                self._end()
-                return [TransactionFailed(self.user, self, "timeout")]
-            case ClientAction.FAIL:
-                self._end()
-                return [TransactionFailed(self.user, self, "transport")]
-            case ClientAction.END:
-                self._end()
-                return []
-            case _:
-                assert_never(action)
-
-    def _take(self, action: _OnResponse, now: float, arrived: ResponseReceived) -> list[Output]:
-        match action:
-            case ClientAction.DELIVER:
-                return [arrived]
+            case ClientAction.DELIVER | ClientAction.HOLD_CANCEL:
+                pass
             case ClientAction.PROCEED:
                 self._stop()
                 self.data = None
-                return [arrived]
-            case ClientAction.DELIVER_FINAL:
-                self.data = None
-                self._linger(now, 0.0 if self.flow.reliable else self.timers.timer_k)
-                return [arrived]
             case ClientAction.ACCEPT:
                 self.data = None
                 self._linger(now, self.timers.timer_m)
-                return [arrived]
+            case ClientAction.DELIVER_FINAL:
+                self.data = None
+                self._linger(now, 0.0 if self.flow.reliable else self.timers.timer_k)
             case ClientAction.ACKNOWLEDGE:
-                self.data = ack_of(self.request, arrived.response).encode()
-                outputs = [*self._resend(), arrived]
+                if arrived is not None:
+                    self.data = ack_of(self.request, arrived.response).encode()
+                outputs = [*self._resend(), *outputs]
                 self._linger(now, 0.0 if self.flow.reliable else self.timers.timer_d)
-                return outputs
             case ClientAction.RESEND_ACK:
-                return self._resend()
+                outputs = self._resend()
+            case ClientAction.RESEND_REQUEST:
+                self._plan_request(now)
+                outputs = self._resend()
+            case ClientAction.MOVE_REQUEST:
+                if self.fallback is not None:
+                    self.flow, self.fallback = self.fallback, None
+                outputs = self.start(now)
+            case ClientAction.SEND_CANCEL:
+                self.cancel_sent = True
+                self.expires_at = now + self.timers.timer_b
+            case ClientAction.TIME_OUT:
+                self._end()
+                outputs = [TransactionFailed(self.user, self, "timeout")]
+            case ClientAction.FAIL:
+                self._end()
+                outputs = [TransactionFailed(self.user, self, "transport")]
+            case ClientAction.END:
+                self._end()
             case _:
                 assert_never(action)
+        return outputs
 
     def _plan_request(self, now: float) -> None:
         """When to send after this: timer A doubles, timer E up to T2 (§17.1.1.2, §17.1.2.2)."""

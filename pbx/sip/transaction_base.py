@@ -55,11 +55,6 @@ class Transaction(Machine[Action], Generic[Action]):
             raise MisuseError("the request of a transaction that has ended")
         return self._request
 
-    @property
-    def has_request(self) -> bool:
-        """Whether `request` is still there."""
-        return self._request is not None
-
     def next_deadline(self) -> float | None:
         """When `handle_timer` is due, or None."""
         due = min(self.resend_at, self.expires_at)

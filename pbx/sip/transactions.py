@@ -15,7 +15,7 @@ from pbx.ids import Ids
 from pbx.sip.derived import cancel_of
 from pbx.sip.flow import Address, Flow
 from pbx.sip.headers import Via
-from pbx.sip.hops import own_via, put_via, receive_by, return_port
+from pbx.sip.hops import own_via, receive_by, return_port
 from pbx.sip.matching import ack_key, merge_key, request_key, response_key
 from pbx.sip.message import Request, Response
 from pbx.sip.message import respond as make_response
@@ -127,7 +127,8 @@ class TransactionLayer:
 
         With `sheds` a new INVITE outside a dialog gets a stateless 503, everything else what it always gets.
         """
-        self._shed()
+        if self._ended:
+            self._shed()
         try:
             if isinstance(message, Response):
                 return self._receive_response(message, flow, now)
@@ -255,7 +256,7 @@ class TransactionLayer:
         The request is the transaction's from here on: its Via is put on, replacing what it had.
         """
         branch = self._ids.branch()
-        put_via(request, own_via(flow, self._sent_by(flow), branch))
+        request.put_via(own_via(flow, self._sent_by(flow), branch))
         transaction = ClientTransaction(request, flow, user, self._timers, branch=branch, fallback=fallback)
         if self._live >= self._max and (request.to.tag is None or self._live >= self._max + self._reserve):
             self.counters.refused_sends += 1
@@ -264,7 +265,7 @@ class TransactionLayer:
 
     def send_ack(self, request: Request, flow: Flow) -> list[Output]:
         """Send the ACK of a 2xx (§13.2.2.4), which is a transaction of its own without any state."""
-        put_via(request, own_via(flow, self._sent_by(flow), self._ids.branch()))
+        request.put_via(own_via(flow, self._sent_by(flow), self._ids.branch()))
         return [Transmit(flow, request.encode())]
 
     def cancel(
@@ -294,11 +295,11 @@ class TransactionLayer:
                 continue
             self._forget_remote(transaction)
             if isinstance(transaction, ClientTransaction) and (other := transaction.fallback) is not None:
-                put_via(transaction.request, own_via(other, self._sent_by(other), transaction.branch))
+                transaction.request.put_via(own_via(other, self._sent_by(other), transaction.branch))
                 news = transaction.move(now)
             else:
                 news = transaction.transport_failed(now)
-            self._note_remote(transaction)
+            self._note_remote(transaction, _way(transaction))
             outputs += self._settle(transaction, news)
         return outputs
 
@@ -319,37 +320,36 @@ class TransactionLayer:
 
     def _start(self, transaction: ClientTransaction, now: float) -> list[Output]:
         self._clients[transaction.key] = transaction
-        self._count(transaction, 1)
-        self._note_remote(transaction)
+        self._enter(transaction, transaction.flow)
         return self._settle(transaction, transaction.start(now))
 
     def _add_server(
         self, request: Request, flow: Flow, via: Via, key: Key, merge: Key | None
     ) -> ServerTransaction:
+        reply_flow = receive_by(flow, request, via)
         transaction = ServerTransaction(
             request,
             flow,
             self._timers,
-            reply_flow=receive_by(flow, request, via),
-            return_port=return_port(flow, via),
+            reply_flow=reply_flow,
+            return_port=return_port(flow, via) if flow.reliable else 0,
             key=key,
             merge_key=merge,
         )
         self._servers[key] = transaction
-        self._count(transaction, 1)
-        self._note_remote(transaction)
+        self._enter(transaction, reply_flow)
         return transaction
 
     def _settle(self, transaction: AnyTransaction, outputs: list[Output]) -> list[Output]:
         """Bring the layer's books in line with a transaction that was called; what its user is to hear."""
-        due = transaction.resend_at
-        due = min(due, transaction.expires_at)
-        if transaction.state in _LINGERING:
-            if transaction.has_request:
+        due, expires_at, state = transaction.resend_at, transaction.expires_at, transaction.state
+        due = min(due, expires_at)
+        if state in _LINGERING:
+            if transaction._request is not None:
                 self._ended.append(transaction)
-            if transaction.state is State.TERMINATED:
+            if state is State.TERMINATED:
                 self._remove(transaction)
-            elif due == transaction.expires_at != NEVER:
+            elif due == expires_at != NEVER:
                 due = ceil(due / _LINGER_STEP_S) * _LINGER_STEP_S
         if due != transaction.armed:
             transaction.armed = due
@@ -370,18 +370,19 @@ class TransactionLayer:
                 del self._servers[transaction.ack_key]
             if transaction.merge_key is not None and self._merge.get(transaction.merge_key) is transaction:
                 del self._merge[transaction.merge_key]
-        self._count(transaction, -1)
+        self._live -= 1
+        self._counts[transaction.table.name] -= 1
         self._forget_remote(transaction)
 
-    def _count(self, transaction: AnyTransaction, step: int) -> None:
-        self._live += step
-        self._counts[transaction.table.name] += step
+    def _enter(self, transaction: AnyTransaction, way: Flow) -> None:
+        self._live += 1
+        self._counts[transaction.table.name] += 1
+        self._note_remote(transaction, way)
 
-    def _note_remote(self, transaction: AnyTransaction) -> None:
-        remote = _way(transaction).remote
-        known = self._by_remote.get(remote)
+    def _note_remote(self, transaction: AnyTransaction, way: Flow) -> None:
+        known = self._by_remote.get(way.remote)
         if known is None:
-            self._by_remote[remote] = {transaction: None}
+            self._by_remote[way.remote] = {transaction: None}
         else:
             known[transaction] = None
 
@@ -395,10 +396,9 @@ class TransactionLayer:
 
     def _shed(self) -> None:
         """Lighten what ended in earlier calls, whose outputs have been handled by now."""
-        if self._ended:
-            for transaction in self._ended:
-                transaction.shed()
-            self._ended.clear()
+        for transaction in self._ended:
+            transaction.shed()
+        self._ended.clear()
 
 
 def _way(transaction: AnyTransaction) -> Flow:

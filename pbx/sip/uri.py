@@ -143,6 +143,7 @@ class Uri:
     password: str | None = None
     headers: str = ""
     opaque: str = ""
+    _text: str | None = field(default=None, init=False, repr=False, compare=False)
 
     @staticmethod
     def parse(text: str) -> "Uri":
@@ -150,6 +151,12 @@ class Uri:
         return _remembered(text) if len(text) <= REMEMBERED_URI_LENGTH else _parse(text)
 
     def __str__(self) -> str:
+        text = self._text
+        if text is None:
+            text = self._text = self._print()
+        return text
+
+    def _print(self) -> str:
         if self.opaque:
             return f"{self.scheme}:{self.opaque}"
         parameters = print_parameters(self.parameters) if self.parameters else ""

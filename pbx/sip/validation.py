@@ -7,15 +7,19 @@ Afterwards none of the properties of the message raises, so the machines above n
 from typing import TYPE_CHECKING, Final
 
 from pbx.errors import PeerError
+from pbx.sip.fields import Fields, is_call_id, read_call_id, read_content_type, read_max_forwards
 from pbx.sip.grammar import malformed
 from pbx.sip.header_names import SINGLES, printed
+from pbx.sip.headers import ADDRESSES, CSEQS, Via
+from pbx.sip.limits import MAX_MAX_FORWARDS
 from pbx.sip.malformed import MalformedMessage
+from pbx.sip.uri import Uri
 
 if TYPE_CHECKING:
-    from pbx.sip.fields import Fields
     from pbx.sip.message import Request, Response
 
-_REQUIRED: Final = ("via", "from", "to", "call-id", "cseq")
+# What a value nearly always is needs no closer look.
+_HOPS_LEFT: Final = {str(hops): hops for hops in range(MAX_MAX_FORWARDS + 1)}
 _OUR_SCHEMES: Final = frozenset({"sip", "sips", "tel"})
 
 
@@ -38,20 +42,21 @@ def validate_request(request: "Request") -> None:
     416: a Request-URI of an unknown scheme (§8.2.2.1).
     A missing Max-Forwards, From tag, magic cookie or Contact is accepted: RFC 2543 clients have none.
     """
+    method = request.method
     try:
-        _validate(request)
-        if request.cseq.method != request.method:
+        present = _validate(request)
+        if request.cseq.method != method:
             raise PeerError(400, "CSeq Method Mismatch")
-        uri = request.request_uri
+        request.request_uri = uri = Uri.parse(request.uri)
         if uri.scheme not in _OUR_SCHEMES:
             raise PeerError(416, "Unsupported URI Scheme")
         if uri.headers:
             raise PeerError(400, "Headers in Request-URI")
-        if request.has("contact"):
+        if "contact" in present:
             count = len(request.contacts)
-            if not count and request.method != "REGISTER":
+            if not count and method != "REGISTER":
                 raise malformed("Contact")  # "*"
-            if count != 1 and request.method == "INVITE":
+            if count != 1 and method == "INVITE":
                 raise PeerError(400, "More Than One Contact")
     except PeerError as error:
         raise MalformedMessage(error.status, error.reason, answerable(request)) from error
@@ -61,25 +66,42 @@ def validate_response(response: "Response") -> None:
     """Raise MalformedMessage, without a request, unless the response is one that we can act on."""
     try:
         _validate(response)
-        _ = response.contacts
     except PeerError as error:
         raise MalformedMessage(error.status, error.reason) from error
 
 
-def _validate(message: "Fields") -> None:
+def _validate(message: Fields) -> dict[str, str]:
+    """Read the values that every message has, and whatever else is there; a value of each name."""
     names = message._names
-    present = set(names)
-    if not present.issuperset(_REQUIRED):
-        missing = next(name for name in _REQUIRED if name not in present)
-        raise PeerError(400, f"Missing {printed(missing)}")
-    if len(present) != len(names):
+    present = dict(zip(names, message._values, strict=True))
+    try:
+        via, from_, to = present["via"], present["from"], present["to"]
+        call_id, cseq = present["call-id"], present["cseq"]
+    except KeyError as missing:
+        raise PeerError(400, f"Missing {printed(missing.args[0])}") from None
+    single = len(present) == len(names)
+    if not single:
         for name in SINGLES:
             if names.count(name) > 1:
                 raise PeerError(400, f"More Than One {printed(name)}")
-    _ = message.vias, message.from_, message.to, message.cseq, message.call_id
-    _ = message.max_forwards
+    if single and "," not in via:
+        message.top_via = top = Via.parse(via)
+        message.vias = [top]
+    else:
+        _ = message.vias
+    message.from_ = ADDRESSES[from_, "From"]
+    message.to = ADDRESSES[to, "To"]
+    message.cseq = CSEQS[cseq,]
+    message.call_id = call_id if is_call_id(call_id) else read_call_id(call_id)
+    if "max-forwards" in present:
+        hops = present["max-forwards"]
+        message.max_forwards = _HOPS_LEFT[hops] if hops in _HOPS_LEFT else read_max_forwards(hops)
     if "contact" in present:
-        _ = message.contacts
+        contact = present["contact"].strip(" \t")
+        if single and "," not in contact:
+            message.contacts = [] if contact == "*" else [ADDRESSES[contact, "Contact"]]
+        else:
+            _ = message.contacts
     if "route" in present:
         _ = message.routes
     if "record-route" in present:
@@ -87,4 +109,7 @@ def _validate(message: "Fields") -> None:
     if "expires" in present:
         _ = message.expires
     if "content-type" in present:
-        _ = message.content_type
+        content_type = present["content-type"]
+        plain = content_type == "application/sdp"
+        message.content_type = content_type if plain else read_content_type(content_type)
+    return present

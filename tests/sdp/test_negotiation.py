@@ -8,10 +8,9 @@ from pbx.sdp.direction import (
     DIRECTIONS,
     Direction,
     common_direction,
+    flows,
     is_hold,
-    receives,
     reversed_direction,
-    sends,
     stated_direction,
 )
 from pbx.sdp.errors import NothingFits
@@ -226,10 +225,25 @@ def test_direction_words() -> None:
     assert [reversed_direction(word) for word in _ALL] == ["sendrecv", "recvonly", "sendonly", "inactive"]
     assert [is_hold(word) for word in _ALL] == [False, True, False, True]
     for word in _ALL:
-        assert stated_direction(sends(word), receives(word)) == word
+        assert stated_direction(*flows(word, "sendrecv")) == word
         assert common_direction(word, "sendrecv") == word
         assert common_direction("inactive", word) == "inactive"
     assert common_direction("sendonly", "recvonly") == "inactive"
+
+
+@pytest.mark.parametrize(
+    ("own", "their", "both"),
+    [
+        ("sendrecv", "sendrecv", (True, True)),
+        ("sendonly", "recvonly", (True, False)),
+        ("sendrecv", "sendonly", (False, True)),
+        ("sendonly", "sendonly", (False, False)),
+        ("sendrecv", "inactive", (False, False)),
+    ],
+)
+def test_what_flows_between_two_directions(own: Direction, their: Direction, both: tuple[bool, bool]) -> None:
+    assert flows(own, their) == both
+    assert flows(their, own) == (both[1], both[0])
 
 
 @pytest.mark.parametrize(("offered", "wanted"), list(product(_ALL, _ALL)))
@@ -239,10 +253,9 @@ def test_every_direction_offered_against_every_direction_wanted(
     received = parse(audio("0", f"a={offered}"))
     ours = answer(received, US, OUR_ORIGIN, None, wanted)
     said = ours.media[0].direction
-    assert sends(said) == (sends(wanted) and receives(offered))
-    assert receives(said) == (receives(wanted) and sends(offered))
+    assert flows(said, "sendrecv") == flows(wanted, offered)
     agreed = agreed_as_answerer(received, ours)
-    assert (agreed.send, agreed.receive) == (sends(said), receives(said))
+    assert (agreed.send, agreed.receive) == flows(said, "sendrecv")
     theirs = accepted(received, ours)
     assert (theirs.send, theirs.receive) == (agreed.receive, agreed.send)
 

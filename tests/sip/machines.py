@@ -1,7 +1,6 @@
 """The machines and shorthands that the tests of transactions share."""
 
 from pbx.sip.flow import Flow
-from pbx.sip.hops import put_via
 from pbx.sip.outputs import (
     Output,
     Transmit,
@@ -16,7 +15,7 @@ USER = object()
 
 def client(method: str = "INVITE", flow: Flow = UDP, fallback: Flow | None = None) -> ClientTransaction:
     made = outgoing(method, more=(("Route", "<sip:edge.example;lr>"), ("Route", "<sip:core.example;lr>")))
-    put_via(made, "SIP/2.0/UDP 192.0.2.9:5060;rport;branch=z9hG4bKours")
+    made.put_via("SIP/2.0/UDP 192.0.2.9:5060;rport;branch=z9hG4bKours")
     return ClientTransaction(made, flow, USER, TIMERS, branch="z9hG4bKours", fallback=fallback)
 
 

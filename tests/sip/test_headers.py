@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pbx.errors import PeerError
+from pbx.sip.grammar import parse_parameters
 from pbx.sip.headers import CSeq, NameAddr, Via
 from pbx.sip.uri import Uri
 
@@ -158,6 +159,25 @@ def test_malformed_contact_q(text: str) -> None:
 )
 def test_via(text: str, via: Via) -> None:
     assert Via.parse(text) == via
+
+
+@given(
+    st.text("z9hG4bKx=/@;.", min_size=1, max_size=8),
+    st.sampled_from(["", ";rport", ";rport=", ";rport=5060", ";rport=x", ";rport;rport"]),
+    st.sampled_from(["", ";received=192.0.2.1", ";received=[::1]", ";received=::1", ";received="]),
+    st.sampled_from(["", " ", ";ttl=1", ";branch=b"]),
+)
+def test_the_short_way_through_a_via_is_as_strict_as_the_long_one(
+    branch: str, rport: str, received: str, more: str
+) -> None:
+    text = f";branch={branch}{rport}{received}{more}"
+    try:
+        parameters = parse_parameters(text, "Via")
+    except PeerError:
+        with pytest.raises(PeerError, match="400 Malformed Via"):
+            Via.parse(f"SIP/2.0/UDP h{text}")
+        return
+    assert list(Via.parse(f"SIP/2.0/UDP h{text}").parameters.items()) == list(parameters.items())
 
 
 def test_via_properties() -> None:

@@ -193,7 +193,7 @@ def test_a_shed_transaction_gives_up_its_request() -> None:
     first = sent(machine.start(0.0))
     machine.receive(answer(first, 486), UDP, 0.1)
     machine.shed()
-    assert not machine.has_request
+    assert machine._request is None
     assert machine.user is None
     with pytest.raises(MisuseError):
         _ = machine.request
@@ -216,7 +216,7 @@ def test_a_shed_server_still_answers() -> None:
     machine.user = USER
     final = sent(machine.respond(answer(machine.request, 200), 0.0))
     machine.shed()
-    assert (machine.has_request, machine.user, machine.last) == (False, None, None)
+    assert (machine._request, machine.user, machine.last) == (None, None, None)
     assert machine.receive_again(0.5) == [Transmit(UDP, final)]
 
 

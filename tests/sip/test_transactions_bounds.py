@@ -165,7 +165,7 @@ def test_a_big_request_falls_back_to_datagrams(layer: TransactionLayer) -> None:
     assert isinstance(output, Transmit)
     assert output.flow == UDP
     assert read_request(output.data).lines("via") == [
-        f"SIP/2.0/UDP 192.0.2.9:5060;rport;branch={transaction.branch}"
+        f"SIP/2.0/UDP 192.0.2.9:5060;branch={transaction.branch};rport"
     ]
     assert read_request(output.data).call_id == read_request(sent).call_id
     assert [when for when, _ in advance_to(layer, 2.0)] == [1.0, 2.0]

@@ -32,7 +32,7 @@ def layer() -> TransactionLayer:
 def test_a_request_gets_one_via(layer: TransactionLayer) -> None:
     transaction, sent = send(layer)
     assert read_request(sent).lines("via") == [
-        f"SIP/2.0/UDP 192.0.2.9:5060;rport;branch={transaction.branch}"
+        f"SIP/2.0/UDP 192.0.2.9:5060;branch={transaction.branch};rport"
     ]
     assert sent.split(b"\r\n")[1].startswith(b"Via: ")
     assert transaction.branch.startswith("z9hG4bK")
