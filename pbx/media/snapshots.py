@@ -16,6 +16,8 @@ from pbx.media.layout import (
     PACKETS,
     PASSES,
     PROVEN,
+    WORK_BOUNDS,
+    WORK_TOTAL,
     Shared,
     Tables,
 )
@@ -190,4 +192,7 @@ def loop_statistics(threads: list[Tables], mixes: list[Mix]) -> LoopStatistics:
         buffer_bounds_ms=tuple(bound / 1000 for bound in BUFFERED_BOUNDS),
         buffers=added([tables.buffered.tolist() for tables in threads], BUFFERED_BOUNDS),
         buffers_total_s=total(BUFFERED_TOTAL) / 1e6,
+        work_bounds_ms=tuple(bound / 1000 for bound in WORK_BOUNDS),
+        work=added([tables.work.tolist() for tables in threads], WORK_BOUNDS),
+        work_total_s=total(WORK_TOTAL) / 1e6,
     )
