@@ -2,10 +2,11 @@
 
     python -m benchmarks.delays [--calls 100] [--seconds 5] [--json]
 
-The relay's packets carry the time at which they were sent. While the second row is measured a Python thread
-of the same process, on the same core, computes without a pause, as signalling would at its worst: it holds
-the GIL all the time. For the mixed path a phone is silent, and loud for a frame now and then; what counts is
-when that is heard.
+Packets carry the time at which they were sent, and the kernel says when it had them again. While the rows
+"busy" are measured a Python thread of the same process, on the same core, computes without a pause, as
+signalling would at its worst: it holds the GIL all the time. Beside the relay the bare loop of
+`benchmarks.relay` is measured in the same way: what that adds is the machine's. For the mixed path a phone is
+silent, and loud for a frame now and then; what counts is when that is heard.
 """
 
 import argparse
@@ -17,6 +18,8 @@ import struct
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -32,7 +35,6 @@ _FRAME_S: Final = 0.02
 _SILENCE: Final = b"\xff" * 160
 _LOUD: Final = b"\x80\x00" * 80
 _EVERY: Final = 10
-_WARM_S: Final = 1.5
 _MIXED_S: Final = 1.0
 
 
@@ -57,30 +59,30 @@ def _compute(stop: threading.Event) -> None:
             total += number * number
 
 
-def relayed(calls: int, seconds: float, *, busy: bool) -> Talk:
-    """The delay of relayed packets, from the sender's `send` to the receiver's `recv`."""
-    _, load_core = machine.cores()
-    plane = MediaPlane(ports=range(20000, 32000), pool=2 * calls)
-    with Talkers(calls, load_core, cache.default_directory()) as talkers:
-        plane.start()
-        try:
-            legs = [_configured(plane, port) for port in talkers.ports]
-            for (a, _), (b, _) in zip(legs[::2], legs[1::2], strict=True):
-                plane.bridge(a, b)
-            talkers.connect([port for _, port in legs])
-            talkers.talk(_WARM_S)
-            stop = threading.Event()
-            worker = threading.Thread(target=_compute, args=(stop,))
-            if busy:
-                worker.start()
-            try:
-                return talkers.talk(seconds)
-            finally:
-                stop.set()
-                if busy:
-                    worker.join()
-        finally:
-            plane.stop()
+@contextmanager
+def _beside(busy: bool) -> Iterator[None]:
+    stop = threading.Event()
+    worker = threading.Thread(target=_compute, args=(stop,))
+    if busy:
+        worker.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        if busy:
+            worker.join()
+
+
+def relayed(calls: int, seconds: float) -> dict[str, relay.Run]:
+    """The delay of relayed packets, from the sender's `send` until the kernel has them for the receiver."""
+    root = cache.default_directory()
+    found: dict[str, relay.Run] = {}
+    with Talkers(2 * calls, machine.cores()[1], root) as talkers:
+        for what, busy in (("idle", False), ("busy", True)):
+            with _beside(busy):
+                found[f"bare loop, {what}"] = relay.through_bare_loop(talkers, seconds, alone=False)
+                found[f"relay, {what}"] = relay.through_plane(talkers, seconds, root, alone=False)
+    return found
 
 
 def mixed(seconds: float) -> dict[str, Any]:
@@ -127,26 +129,28 @@ def mixed(seconds: float) -> dict[str, Any]:
 
 
 def measure(calls: int, seconds: float) -> dict[str, Any]:
-    """All three."""
+    """All of them."""
     machine.raise_descriptors()
-    relay.pin(0)
+    relay.on_its_core()
     cache.prepare()
     return {
         "calls": calls,
-        "relay": asdict(relayed(calls, seconds, busy=False)),
-        "relay_beside_busy_python": asdict(relayed(calls, seconds, busy=True)),
+        "relayed": {what: asdict(run) for what, run in relayed(calls, seconds).items()},
         "mixed": mixed(max(seconds, _MIXED_S)),
     }
 
 
 def lines(found: dict[str, Any]) -> list[str]:
     """The figures as they are printed."""
-    rows = [
-        f"relay, {what:<18} p50 {talk['half_ms']:6.1f} ms  p99 {talk['most_ms']:6.1f} ms"
-        f"  worst {talk['worst_ms']:6.1f} ms  lost {talk['sent'] - talk['received']} of {talk['sent']}"
-        f"  (sent at most {talk['generator_late_ms']:.1f} ms late)"
-        for what, talk in (("idle", found["relay"]), ("busy Python", found["relay_beside_busy_python"]))
-    ]
+    rows = []
+    for what, told in found["relayed"].items():
+        run = relay.Run(**{**told, "talk": Talk(**told["talk"])})
+        talk = run.talk
+        rows.append(
+            f"{what:<15} p50 {talk.half_ms:6.2f} ms  p99 {talk.most_ms:6.2f}  p99.9 {talk.nearly_all_ms:6.2f}"
+            f"  worst {talk.worst_ms:6.1f}  lost {talk.lost} of {talk.sent}  (waited for the core"
+            f" {1e3 * run.waited_s:.0f} ms, stolen {1e3 * run.stolen_s:.0f}; load: {talk.beside()})"
+        )
     mix = found["mixed"]
     return [
         *rows,

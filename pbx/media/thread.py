@@ -36,7 +36,7 @@ from pbx.media.layout import (
 from pbx.media.mixtables import Mix
 
 # In Linux each thread has a nice value of its own; below 0 needs CAP_SYS_NICE or a limit that allows it.
-_PRIORITY = -10
+PRIORITY = -10
 # As much as a pipe may hold without privileges: a thousand commands that the loop has not come to yet.
 _PIPE_BYTES = 1 << 20
 # What a pipe takes whole or not at all.
@@ -92,7 +92,7 @@ class MediaThread:
     def _serve(self, run: Callable[..., int]) -> None:
         # Sound cannot wait for its turn behind signalling; who may not ask for this goes on without.
         with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _PRIORITY)
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), PRIORITY)
         try:
             run(self.tables, self.mix)
         finally:
