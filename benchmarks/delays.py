@@ -88,7 +88,7 @@ def relayed(calls: int, seconds: float) -> dict[str, relay.Run]:
 def mixed(seconds: float) -> dict[str, Any]:
     """How long a loud frame takes through buffer, tick and mix, beside what the buffer says it holds."""
     phones = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(3)]
-    plane = MediaPlane(ports=range(20000, 32000), pool=4)
+    plane = MediaPlane(ports=relay.media_ports(4), pool=4)
     plane.start()
     try:
         for phone in phones:

@@ -150,7 +150,7 @@ def through_plane(talkers: Talkers, scene: Scene, seconds: float, root: Path) ->
     """One run of a scene."""
     talkers.secure(None)
     talkers.speak([_TYPES[codec] for codec in scene.codecs])
-    plane = MediaPlane(ports=relay.PORTS, pool=talkers.legs, cache_directory=root)
+    plane = MediaPlane(ports=relay.media_ports(talkers.legs), pool=talkers.legs, cache_directory=root)
     plane.start()
     try:
         legs = []

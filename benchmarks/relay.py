@@ -28,6 +28,7 @@ import numpy as np
 from benchmarks import machine
 from benchmarks.talkers import Talk, Talkers, security
 from pbx.cli.interop.ports import IPV4 as HOST
+from pbx.cli.interop.ports import free_media_ports
 from pbx.media import cache
 from pbx.media.plane import MediaPlane
 from pbx.media.thread import PRIORITY
@@ -35,7 +36,6 @@ from pbx.media.values import LegId
 from pbx.sdp.crypto import Suite
 
 MAX_SECONDS = 60.0
-PORTS = range(20000, 32000)
 
 
 class ThreadMeter:
@@ -100,6 +100,12 @@ def on_its_core() -> None:
         os.sched_setaffinity(0, {core})
 
 
+def media_ports(legs: int) -> range:
+    """Ports for so many legs that nobody else has, RTCP's too."""
+    first, _, last = free_media_ports(2 * legs).partition("-")
+    return range(int(first), int(last) + 1)
+
+
 def media_thread() -> threading.Thread:
     """The plane's only one."""
     return next(thread for thread in threading.enumerate() if thread.name.startswith("pbx-media"))
@@ -142,7 +148,7 @@ def through_plane(
 ) -> Run:
     """One measure of the media plane; with a `suite` both sides of every call are SRTP."""
     talkers.secure(suite)
-    plane = MediaPlane(ports=PORTS, pool=talkers.legs, cache_directory=cache_root)
+    plane = MediaPlane(ports=media_ports(talkers.legs), pool=talkers.legs, cache_directory=cache_root)
     plane.start()
     try:
         legs = []
