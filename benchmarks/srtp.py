@@ -116,6 +116,34 @@ def compare(calls: int, seconds: float, repeat: int, cache_root: Path, suite: Su
     }
 
 
+def measure(calls: int, seconds: float, repeat: int, cache_root: Path, suites: list[Suite]) -> dict[str, Any]:
+    """libsrtp by itself and relayed, for each suite."""
+    ways = ((1, False), (2 * calls, False), (2 * calls, True))
+    return {
+        "libsrtp": [alone(suite, legs, cold=cold) for suite in suites for legs, cold in ways],
+        "relayed": [compare(calls, seconds, repeat, cache_root, suite) for suite in suites],
+    }
+
+
+def lines(found: dict[str, Any]) -> list[str]:
+    """The figures as they are printed."""
+    rows = []
+    for each in found["libsrtp"]:
+        cold = ", cold" if each["cold"] else ""
+        rows.append(
+            f"libsrtp alone, {each['suite']}, {each['legs']} legs{cold}: protect {each['protect_us']} µs,"
+            f" protect and unprotect {each['both_us']} (runs {each['runs']})"
+        )
+    for each in found["relayed"]:
+        rows.append(
+            f"{each['calls']} calls, {each['suite']}: plain relay {each['plain_us_per_packet']} µs a packet,"
+            f" SRTP on both sides {each['srtp_us_per_packet']}, added {each['added_us_per_packet']}"
+            f" (goal {MAX_ADDED_US}; lost {each['plain_lost']} and {each['srtp_lost']} of {each['packets']};"
+            f" {relay.load_words(each)}; runs {each['runs']})"
+        )
+    return rows
+
+
 def main() -> int:
     """Measure and print; 1 when SRTP adds more than it should or loses packets."""
     options = argparse.ArgumentParser(description="CPU that SRTP adds to each relayed packet")
@@ -134,33 +162,12 @@ def main() -> int:
     cache_root = cache.default_directory()
     relay.on_its_core()
     cache.prepare(cache_root)
-    by_itself = [
-        alone(suite, legs, cold=cold)
-        for suite in suites
-        for legs, cold in ((1, False), (2 * chosen.calls, False), (2 * chosen.calls, True))
-    ]
-    results = [compare(chosen.calls, seconds, chosen.repeat, cache_root, suite) for suite in suites]
-    if chosen.json:
-        print(json.dumps({"libsrtp": by_itself, "relayed": results}))
-    else:
-        for each in by_itself:
-            cold = ", cold" if each["cold"] else ""
-            print(
-                f"libsrtp alone, {each['suite']}, {each['legs']} legs{cold}: protect {each['protect_us']} µs,"
-                f" protect and unprotect {each['both_us']} (runs {each['runs']})"
-            )
-        for result in results:
-            print(
-                f"{result['calls']} calls, {result['suite']}: "
-                f"plain relay {result['plain_us_per_packet']} µs a packet, "
-                f"SRTP on both sides {result['srtp_us_per_packet']}, added {result['added_us_per_packet']} "
-                f"(goal {MAX_ADDED_US}; lost {result['plain_lost']} and {result['srtp_lost']} of "
-                f"{result['packets']}; {relay.load_words(result)}; runs {result['runs']})"
-            )
+    found = measure(chosen.calls, seconds, chosen.repeat, cache_root, suites)
+    print(json.dumps(found) if chosen.json else "\n".join(lines(found)))
     return int(
         any(
-            result["added_us_per_packet"] > MAX_ADDED_US or result["srtp_lost"] > result["plain_lost"]
-            for result in results
+            each["added_us_per_packet"] > MAX_ADDED_US or each["srtp_lost"] > each["plain_lost"]
+            for each in found["relayed"]
         )
     )
 

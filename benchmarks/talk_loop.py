@@ -29,8 +29,9 @@ OCTETS: Final = 172
 # Delay and lateness are counted in steps of 20 µs; the last step has everything beyond.
 STEP_US: Final = 20
 STEPS: Final = 10_000
-# What is on its way when the last packet was sent may still arrive: 0.3 s.
+# What is on its way when the last packet was sent may still arrive: 0.3 s, or 3 s if some of it did not.
 TAIL_SLOTS: Final = 15 * SLOTS
+LONG_TAIL_SLOTS: Final = 150 * SLOTS
 
 # Room for a packet and what SRTP puts behind it, and how many are read at once.
 ROOM: Final = 512
@@ -254,7 +255,7 @@ def talk(phones: Phones, descriptor: int, start: int, slot: int, begin: int, end
     begin_wall = start + offset + (begin - slot) * SLOT_US
     end_wall = start + offset + (end - slot) * SLOT_US
     due = start
-    while slot < end + TAIL_SLOTS:
+    while slot < end + TAIL_SLOTS or (0 < counts[RECEIVED] < counts[SENT] and slot < end + LONG_TAIL_SLOTS):
         now = monotonic(phones.words)
         while now < due:
             sleep_until(phones, due)
