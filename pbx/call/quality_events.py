@@ -1,7 +1,7 @@
 """What the watch over a leg's quality is told and says."""
 
-from dataclasses import dataclass, field
-from typing import Final, Literal, assert_never
+from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple, assert_never
 
 Direction = Literal["in", "out"]
 Band = Literal["excellent", "good", "fair", "poor", "bad"]
@@ -202,8 +202,7 @@ def alarm_words(kind: str, direction: str, value: float | None) -> str:
     return text if side is None else f"{side}: {text}"
 
 
-@dataclass(frozen=True, slots=True)
-class DirectionTotals:
+class DirectionTotals(NamedTuple):
     """A direction of a leg from first to last; everything is None until it was measured.
 
     `mos` is of the whole call, `worst_mos` the lowest sample; `bad_samples` were below the alert's limit.
@@ -219,12 +218,11 @@ class DirectionTotals:
     alerts: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class QualityTotals:
+class QualityTotals(NamedTuple):
     """Both directions of a leg, its last measured round trip, and how long it was one-way or dead."""
 
-    heard: DirectionTotals = field(default_factory=DirectionTotals)
-    said: DirectionTotals = field(default_factory=DirectionTotals)
+    heard: DirectionTotals = DirectionTotals()
+    said: DirectionTotals = DirectionTotals()
     round_trip_ms: float | None = None
     one_way_s: float = 0.0
     dead_air_s: float = 0.0

@@ -5,7 +5,6 @@ receiver reports, RFC 3611 where it is sent). The two are kept apart, and what w
 """
 
 import math
-from dataclasses import replace
 from typing import Final, Literal
 
 from pbx.call.quality_events import (
@@ -38,6 +37,9 @@ _ALL_LOST: Final = 0.99
 # The mean square of a square wave at full scale, which is 0 dBov, and what stands for silence: -127 dBov.
 _FULL_POWER: Final = 32768.0**2
 _LEAST_POWER: Final = _FULL_POWER * 10**-12.7
+
+_NOTHING: Final = LegStatistics()
+_USUAL: Final = QualityLimits()
 
 
 class _Trend:
@@ -131,9 +133,9 @@ class QualityWatch:
 
     def __init__(self, encoding: str, now: float, limits: QualityLimits | None = None) -> None:
         self.encoding = encoding
-        self._limits = limits or QualityLimits()
+        self._limits = limits or _USUAL
         self._at = now
-        self.last = LegStatistics()
+        self.last = _NOTHING
         # How loud the peer was in the last interval; None: not measured.
         self.heard_dbov: float | None = None
         self._trends: dict[Direction, _Trend] = {"in": _Trend(), "out": _Trend()}
@@ -179,7 +181,7 @@ class QualityWatch:
         self.last, self._at = statistics, now
         events: list[QualityEvent] = []
         samples = (
-            _heard(self.encoding, before, statistics, now, self._limits),
+            _heard(self.encoding, before, statistics, now, self._limits.fewest),
             self._said(before, now),
         )
         for sample in samples:
@@ -194,10 +196,8 @@ class QualityWatch:
 
     def totals(self, statistics: LegStatistics) -> QualityTotals:
         """What the whole leg came to, by its last statistics; a MOS of fewer than 100 packets is None."""
-        empty = LegStatistics()
-        limits = replace(self._limits, fewest=MIN_PACKETS)
-        heard = _heard(self.encoding, empty, statistics, self._at, limits)
-        said = _reported(self.encoding, empty, statistics, self._at, limits)
+        heard = _heard(self.encoding, _NOTHING, statistics, self._at, MIN_PACKETS)
+        said = _reported(self.encoding, _NOTHING, statistics, self._at, MIN_PACKETS)
         return QualityTotals(
             _totals(heard, self._trends["in"], statistics.received.jitter_ms),
             _totals(said, self._trends["out"], statistics.heard.jitter_ms),
@@ -210,7 +210,7 @@ class QualityWatch:
         """Only a new report says something new."""
         if self.last.rtcp.received == before.rtcp.received:
             return None
-        return _reported(self.encoding, before, self.last, now, self._limits)
+        return _reported(self.encoding, before, self.last, now, self._limits.fewest)
 
     def _flow(
         self, before: LegStatistics, after: LegStatistics, since: float, now: float, *, both: bool
@@ -308,7 +308,7 @@ def _heard(
     before: LegStatistics,
     after: LegStatistics,
     now: float,
-    limits: QualityLimits,
+    fewest: int,
 ) -> QualitySample | None:
     """What came from the peer between two snapshots, or None when it was too little to tell."""
     one, other = before.received, after.received
@@ -322,12 +322,12 @@ def _heard(
     round_trip_ms = after.heard.round_trip_ms
     buffering_ms = _buffering_ms(before, after)
     return _sample(
-        "in", encoding, expected, lost, runs, other.jitter_ms, round_trip_ms, now, buffering_ms, limits
+        "in", encoding, expected, lost, runs, other.jitter_ms, round_trip_ms, now, buffering_ms, fewest
     )
 
 
 def _reported(
-    encoding: str, before: LegStatistics, after: LegStatistics, now: float, limits: QualityLimits
+    encoding: str, before: LegStatistics, after: LegStatistics, now: float, fewest: int
 ) -> QualitySample | None:
     """What the peer says it heard of us between two snapshots; its own score where it sends one."""
     heard = after.heard
@@ -351,7 +351,7 @@ def _reported(
     expected = after.sent.packets - before.sent.packets
     lost = min(expected, max(0, heard.lost - (before.heard.lost or 0)))
     return _sample(
-        "out", encoding, expected, lost, None, heard.jitter_ms, heard.round_trip_ms, now, PACKET_MS, limits
+        "out", encoding, expected, lost, None, heard.jitter_ms, heard.round_trip_ms, now, PACKET_MS, fewest
     )
 
 
@@ -365,7 +365,7 @@ def _sample(
     round_trip_ms: float | None,
     now: float,
     buffering_ms: float,
-    limits: QualityLimits,
+    fewest: int,
 ) -> QualitySample | None:
     bursts = burst_ratio(expected, lost, runs)
     found = estimate(
@@ -375,7 +375,7 @@ def _sample(
         round_trip=None if round_trip_ms is None else round_trip_ms / 1000,
         buffering=buffering_ms / 1000,
         burst_ratio=bursts,
-        fewest=limits.fewest,
+        fewest=fewest,
     )
     if found is None:
         return None

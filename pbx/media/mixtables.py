@@ -327,9 +327,14 @@ def mix_tables(shared: SharedMix) -> Mix:
 
 def fresh_part(kind: int, generation: int) -> Array:
     """A row of `parts` that is in no bridge."""
-    row = np.zeros((), PART)
+    row = _FRESH_PART.copy()
     row["kind"] = kind
     row["generation"] = generation
+    return row
+
+
+def _alone() -> Array:
+    row = np.zeros((), PART)
     row["bridge"] = -1
     row["next"] = -1
     row["previous"] = -1
@@ -340,3 +345,6 @@ def fresh_part(kind: int, generation: int) -> Array:
     row["right"] = -1
     row["volume"] = UNITY
     return row
+
+
+_FRESH_PART: Final = _alone()

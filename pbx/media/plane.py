@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -359,7 +360,7 @@ class MediaPlane:
         """Gather what is ordered while `held`, and hand it over when it is not: one wake-up for all of it."""
         for thread in self._threads:
             thread.held = held
-            if not held:
+            if not held and thread.backlog:
                 thread.flush()
 
     # What the reactor watches
@@ -425,16 +426,10 @@ class MediaPlane:
         row = leg.row
         shared = self._shared
         number = int.from_bytes(self._random_bytes(10), "big")
-        fresh = np.zeros((), layout.LEG)
+        fresh = _FRESH[family].copy()
         fresh["generation"] = leg.generation
         fresh["rtp_descriptor"] = rtp
         fresh["rtcp_descriptor"] = rtcp
-        fresh["address_length"] = layout.SOCKADDR_IN if family == 4 else layout.SOCKADDR_IN6
-        fresh["peer"] = layout.NOBODY
-        fresh["connectable"] = 1
-        fresh["bad_sequence"] = -1
-        fresh["round_trip"] = -1
-        fresh["heard_jitter"] = -1
         fresh["stream_ssrc"] = number & 0xFFFFFFFF
         fresh["stream_timestamp"] = (number >> 32) & 0xFFFFFFFF
         # In the lower half, so that it does not wrap at once (RFC 3711 §3.3.1).
@@ -480,6 +475,24 @@ class MediaPlane:
             if thread.ended and not self._stopped_said:
                 self._stopped_said = True
                 self._pending.append(MediaStopped("the media loop ended by itself"))
+
+
+def _fresh(address_length: int) -> layout.Array:
+    """A row that nobody has used, but for what differs from leg to leg."""
+    row = np.zeros((), layout.LEG)
+    row["address_length"] = address_length
+    row["peer"] = layout.NOBODY
+    row["connectable"] = 1
+    row["bad_sequence"] = -1
+    row["round_trip"] = -1
+    row["heard_jitter"] = -1
+    return row
+
+
+_FRESH: Final[dict[Family, layout.Array]] = {
+    4: _fresh(layout.SOCKADDR_IN),
+    6: _fresh(layout.SOCKADDR_IN6),
+}
 
 
 def _event(kind: int, leg: LegId, value: int, address: bytes) -> MediaEvent:

@@ -1,6 +1,8 @@
 """Rows of the tables as values, read while the media thread goes on writing to them."""
 
 import os
+from collections.abc import Callable
+from operator import itemgetter
 from typing import Any
 
 from pbx.media.addresses import unpack
@@ -36,34 +38,66 @@ from pbx.media.values import (
 )
 from pbx.rtp.xr import VoipMetrics, parse_metrics
 
-_NAMES = LEG.names or ()
-_COUNTED = (
-    "played",
-    "late",
-    "overflowed",
-    "concealed",
-    "dropped_frames",
-    "added_frames",
-    "comfort_noise",
-    "frames",
-    "skipped",
-    "events",
+Row = tuple[int, ...]
+"""The values of one row of LEG."""
+
+
+def _picked(*names: str) -> Callable[[Row], Row]:
+    """What takes these columns out of a row, in their order."""
+    return itemgetter(*map(_place, names))
+
+
+def _place(name: str) -> int:
+    return (LEG.names or ()).index(name)
+
+
+# The columns of each value, in the order of its fields.
+_IDENTITY = _picked("version", "generation")
+_SENT = _picked("sent_packets", "sent_octets", "send_failures", "refused")
+_DROPPED = _picked(
+    "wrong_source",
+    "malformed",
+    "payload_type",
+    "not_receiving",
+    "not_sending",
+    "unbridged",
+    "sequence_jumps",
+    "unauthenticated",
+    "replayed",
 )
+_RTCP = _picked(
+    "rtcp_received",
+    "rtcp_sent",
+    "rtcp_malformed",
+    "rtcp_wrong_source",
+    "rtcp_unauthenticated",
+    "rtcp_replayed",
+)
+_LOUDNESS = _picked("level_packets", "level_power", "level_samples", "level_clipped")
+_RECEIVED = _picked("packets", "octets", "duplicated", "reordered", "late", "ssrc_changes")
+_JITTER = _picked("jitter_samples", "jitter", "transit_rate")
+_LOST = _picked("expected_before", "highest", "base", "received_before", "source_received", "loss_runs")
+_HEARD = _picked(
+    "heard_reports", "heard_lost", "heard_fraction", "heard_jitter", "round_trip", "metrics_heard"
+)
+_METRICS = _picked("stream_ssrc", *(f"metrics_{number}" for number in range(1, 8)))
+_IS_PROVEN, _HAS_SOURCE = _place("proven"), _place("has_source")
 # The media thread holds a row for about a microsecond, and longer only when it was interrupted there.
 _ATTEMPTS = 100_000
 
 
-def consistent_row(shared: Shared, leg: LegId) -> tuple[dict[str, int], bytes] | None:
+def consistent_row(shared: Shared, leg: LegId) -> tuple[Row, bytes] | None:
     """A row not written to while it was read, with its proven address; None when it is another leg's."""
     row = leg.row
     versions = shared.legs["version"]
     for _ in range(_ATTEMPTS):
         before = int(versions[row])
         if before & 1 == 0:
-            values: dict[str, int] = dict(zip(_NAMES, shared.legs[row].tolist(), strict=True))
+            values: Row = shared.legs[row].item()
             address = shared.addresses[row, PROVEN].tobytes()
-            if int(versions[row]) == before == values["version"]:
-                return (values, address) if values["generation"] == leg.generation else None
+            version, generation = _IDENTITY(values)
+            if int(versions[row]) == before == version:
+                return (values, address) if generation == leg.generation else None
         os.sched_yield()
     return None
 
@@ -75,93 +109,53 @@ def leg_statistics(shared: Shared, leg: LegId, mix: SharedMix | None = None) -> 
         return LegStatistics()
     row, address = found
     return LegStatistics(
-        received=_received(row),
-        sent=SendCounts(
-            packets=row["sent_packets"],
-            octets=row["sent_octets"],
-            failed=row["send_failures"],
-            refused=row["refused"],
-        ),
-        dropped=Drops(
-            wrong_source=row["wrong_source"],
-            malformed=row["malformed"],
-            payload_type=row["payload_type"],
-            not_receiving=row["not_receiving"],
-            not_sending=row["not_sending"],
-            unbridged=row["unbridged"],
-            sequence=row["sequence_jumps"],
-            unauthenticated=row["unauthenticated"],
-            replayed=row["replayed"],
-        ),
-        heard=_heard(row),
-        rtcp=RtcpCounts(
-            received=row["rtcp_received"],
-            sent=row["rtcp_sent"],
-            malformed=row["rtcp_malformed"],
-            wrong_source=row["rtcp_wrong_source"],
-            unauthenticated=row["rtcp_unauthenticated"],
-            replayed=row["rtcp_replayed"],
-        ),
-        source=unpack(address) if row["proven"] else None,
-        mix=_mixed(mix.parts[leg.row]) if mix is not None else MixCounts(),
-        loudness=Loudness(
-            packets=row["level_packets"],
-            power=row["level_power"],
-            samples=row["level_samples"],
-            clipped=row["level_clipped"],
-        ),
+        _received(row),
+        SendCounts._make(_SENT(row)),
+        Drops._make(_DROPPED(row)),
+        _heard(row),
+        RtcpCounts._make(_RTCP(row)),
+        unpack(address) if row[_IS_PROVEN] else None,
+        _mixed(mix.parts[leg.row]) if mix is not None else MixCounts(),
+        Loudness._make(_LOUDNESS(row)),
     )
 
 
-def _received(row: dict[str, int]) -> ReceiveCounts:
-    measured = row["has_source"] != 0
+def _received(row: Row) -> ReceiveCounts:
+    packets, octets, duplicated, reordered, late, ssrc_changes = _RECEIVED(row)
+    samples, jitter, rate = _JITTER(row)
+    jitter_ms = jitter / 16 / rate * 1000 if samples else None
+    if not row[_HAS_SOURCE]:
+        return ReceiveCounts(
+            packets, octets, None, duplicated, reordered, late, jitter_ms, ssrc_changes, None, None
+        )
+    expected_before, highest, base, received_before, source_received, loss_runs = _LOST(row)
+    lost = expected_before + highest - base + 1 - received_before - source_received
     return ReceiveCounts(
-        packets=row["packets"],
-        octets=row["octets"],
-        lost=_lost(row) if measured else None,
-        duplicated=row["duplicated"],
-        reordered=row["reordered"],
-        late=row["late"],
-        jitter_ms=row["jitter"] / 16 / row["transit_rate"] * 1000 if row["jitter_samples"] else None,
-        ssrc_changes=row["ssrc_changes"],
-        extended_sequence=row["highest"] if measured else None,
-        loss_runs=row["loss_runs"] if measured else None,
+        packets, octets, lost, duplicated, reordered, late, jitter_ms, ssrc_changes, highest, loss_runs
     )
 
 
-def _lost(row: dict[str, int]) -> int:
-    expected = row["expected_before"] + row["highest"] - row["base"] + 1
-    return expected - row["received_before"] - row["source_received"]
+def _heard(row: Row) -> PeerReport:
+    reports, lost, fraction, jitter, round_trip, metrics = _HEARD(row)
+    round_trip_ms = round_trip / 1000 if round_trip >= 0 else None
+    voice = _voice(row) if metrics else None
+    if not reports:
+        return PeerReport(round_trip_ms=round_trip_ms, voice=voice)
+    return PeerReport(lost, fraction / 256, jitter / 1000 if jitter >= 0 else None, round_trip_ms, voice)
 
 
-def _heard(row: dict[str, int]) -> PeerReport:
-    round_trip_ms = row["round_trip"] / 1000 if row["round_trip"] >= 0 else None
-    if not row["heard_reports"]:
-        return PeerReport(round_trip_ms=round_trip_ms, voice=_voice(row))
-    return PeerReport(
-        lost=row["heard_lost"],
-        fraction_lost=row["heard_fraction"] / 256,
-        jitter_ms=row["heard_jitter"] / 1000 if row["heard_jitter"] >= 0 else None,
-        round_trip_ms=round_trip_ms,
-        voice=_voice(row),
-    )
-
-
-def _voice(row: dict[str, int]) -> VoipMetrics | None:
-    if not row["metrics_heard"]:
-        return None
-    words = (row["stream_ssrc"], *(row[f"metrics_{number}"] for number in range(1, 8)))
-    return parse_metrics(b"".join(word.to_bytes(4, "big") for word in words))
+def _voice(row: Row) -> VoipMetrics | None:
+    return parse_metrics(b"".join(word.to_bytes(4, "big") for word in _METRICS(row)))
 
 
 def _mixed(part: Any) -> MixCounts:
     """Numbers of a part; each is whole by itself, since only counts are added up."""
     if not part["audio"]:
         return MixCounts()
-    counts = {name: int(part[name]) for name in _COUNTED}
+    counts = [int(part[name]) for name in MixCounts._fields[2:]]
     if not part["delayed"]:
-        return MixCounts(**counts)
-    return MixCounts(delay_ms=int(part["delay"]) / 1000, target_ms=int(part["target"]) / 1000, **counts)
+        return MixCounts(None, None, *counts)
+    return MixCounts(int(part["delay"]) / 1000, int(part["target"]) / 1000, *counts)
 
 
 def loop_statistics(threads: list[Tables], mixes: list[Mix]) -> LoopStatistics:

@@ -65,13 +65,14 @@ class MediaThread:
         self.held = False
         self._stopping = False
         self._event_descriptor = event_descriptor
-        self._backlog: deque[bytes] = deque()
+        # What is not on the pipe yet.
+        self.backlog: deque[bytes] = deque()
         self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             fcntl.fcntl(self._writer, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         except OSError:
             # The user's pipes are at their limit; the usual size does, only the backlog is used earlier.
-            self._backlog.clear()
+            self.backlog.clear()
         self._epoll = select.epoll()
         control = self.tables.control
         control[RELAY] = relay
@@ -103,14 +104,14 @@ class MediaThread:
     def post(self, command: np.ndarray[Any, Any]) -> None:
         """Hand a command to the loop; never waits."""
         self.posted += 1
-        self._backlog.append(command.tobytes())
+        self.backlog.append(command.tobytes())
         if not self.held:
             self.flush()
 
     def flush(self) -> None:
         """Write what the pipe has room for; the loop says when it has made room for the rest."""
         control = self.tables.control
-        backlog = self._backlog
+        backlog = self.backlog
         while backlog:
             count = min(len(backlog), _AT_ONCE)
             commands = b"".join(islice(backlog, count))

@@ -1,8 +1,8 @@
 """What the rest of the service sees of a media leg: its name, its statistics and its events."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,8 +84,7 @@ class Sound:
         return len(self.samples) / self.rate
 
 
-@dataclass(frozen=True, slots=True)
-class ReceiveCounts:
+class ReceiveCounts(NamedTuple):
     """What came from a leg's proven source, counted as RFC 3550 says; None was not measured.
 
     `octets` are payload octets without header and padding (§6.4.1). `lost` is cumulative over all sources of
@@ -107,8 +106,7 @@ class ReceiveCounts:
     loss_runs: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SendCounts:
+class SendCounts(NamedTuple):
     """What was sent to a leg; `failed` packets found no room in the kernel, `refused` counts ICMP answers."""
 
     packets: int = 0
@@ -117,8 +115,7 @@ class SendCounts:
     refused: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Drops:
+class Drops(NamedTuple):
     """Packets of a leg that were not passed on, by reason.
 
     `wrong_source`: not from the proven source (or not proven yet); `malformed`: not RTP, or its header lies;
@@ -154,8 +151,7 @@ class Drops:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class PeerReport:
+class PeerReport(NamedTuple):
     """What the peer says it hears of us, in its latest RTCP report (RFC 3550 §6.4.1); None: never told.
 
     `voice` is its VoIP metrics block, when it sends extended reports (RFC 3611 §4.7).
@@ -168,8 +164,7 @@ class PeerReport:
     voice: VoipMetrics | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RtcpCounts:
+class RtcpCounts(NamedTuple):
     """RTCP packets on a leg; it never crosses a bridge."""
 
     received: int = 0
@@ -180,8 +175,7 @@ class RtcpCounts:
     replayed: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Loudness:
+class Loudness(NamedTuple):
     """How loud a leg has been, of the packets of G.711 that were looked at; two readings give an interval's.
 
     `power` is the sum of the packets' mean squares (16 bits), `clipped` of `samples` stood at full scale.
@@ -193,8 +187,7 @@ class Loudness:
     clipped: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class MixCounts:
+class MixCounts(NamedTuple):
     """What the matrix did for one leg while it was mixed.
 
     `delay_ms` is how long its packets wait in the jitter buffer at present (None: not mixed yet), `target_ms`
@@ -218,18 +211,17 @@ class MixCounts:
     events: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class LegStatistics:
+class LegStatistics(NamedTuple):
     """A consistent snapshot of one leg; `source` is where its packets proved to come from."""
 
-    received: ReceiveCounts = field(default_factory=ReceiveCounts)
-    sent: SendCounts = field(default_factory=SendCounts)
-    dropped: Drops = field(default_factory=Drops)
-    heard: PeerReport = field(default_factory=PeerReport)
-    rtcp: RtcpCounts = field(default_factory=RtcpCounts)
+    received: ReceiveCounts = ReceiveCounts()
+    sent: SendCounts = SendCounts()
+    dropped: Drops = Drops()
+    heard: PeerReport = PeerReport()
+    rtcp: RtcpCounts = RtcpCounts()
     source: Address | None = None
-    mix: MixCounts = field(default_factory=MixCounts)
-    loudness: Loudness = field(default_factory=Loudness)
+    mix: MixCounts = MixCounts()
+    loudness: Loudness = Loudness()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, assert_never
+from typing import Any, ParamSpec, assert_never
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -24,6 +24,8 @@ from pbx.sip.outputs import Transmit
 from pbx.store.entries import Decided
 
 log = logging.getLogger("pbx")
+
+_Asked = ParamSpec("_Asked")
 
 
 class Conductor:
@@ -62,19 +64,19 @@ class Conductor:
 
     def receive(self, data: bytes, flow: Flow, now: float, late_s: float | None = None) -> Sequence[Transmit]:
         """One message from the wire."""
-        return self._guarded(lambda: self._switch.receive(data, flow, now, late_s), now)
+        return self._guarded(now, self._switch.receive, data, flow, now, late_s)
 
     def receive_unframed(self, error: FramingError, flow: Flow, now: float) -> Sequence[Transmit]:
         """A stream that cannot be read on."""
-        return self._guarded(lambda: self._switch.receive_unframed(error, flow, now), now)
+        return self._guarded(now, self._switch.receive_unframed, error, flow, now)
 
     def transport_failed(self, flow: Flow, now: float) -> Sequence[Transmit]:
         """Nothing can be sent along `flow`."""
-        return self._guarded(lambda: self._switch.transport_failed(flow, now), now)
+        return self._guarded(now, self._switch.transport_failed, flow, now)
 
     def flow_closed(self, flow: Flow, now: float) -> Sequence[Transmit]:
         """A stream is gone."""
-        return self._guarded(lambda: self._switch.flow_closed(flow, now), now)
+        return self._guarded(now, self._switch.flow_closed, flow, now)
 
     def next_deadline(self) -> float | None:
         """When something is due."""
@@ -88,10 +90,10 @@ class Conductor:
 
     def handle_timer(self, now: float) -> Sequence[Transmit]:
         """Do what is due."""
-        sent = self._guarded(lambda: self._switch.handle_timer(now), now)
+        sent = self._guarded(now, self._switch.handle_timer, now)
         desk = self._desk
         if desk is not None:
-            sent += self._guarded(lambda: desk.handle_timer(now), now)
+            sent += self._guarded(now, desk.handle_timer, now)
         return sent
 
     # -- the media plane's side ------------------------------------------------------------------------------
@@ -99,31 +101,38 @@ class Conductor:
     def media_happened(self, event: SourceEnded | DigitHeard) -> None:
         """A sound is over, or a key was pressed."""
         now = self._clock()
-        self._send(self._guarded(lambda: self._switch.media_happened(event, now), now))
+        self._send(self._guarded(now, self._switch.media_happened, event, now))
 
     # -- the operator's side ---------------------------------------------------------------------------------
 
     def hang_up(self, call_id: str) -> None:
         """End a call."""
         now = self._clock()
-        self._send(self._guarded(lambda: self._switch.hang_up(call_id, now), now))
+        self._send(self._guarded(now, self._switch.hang_up, call_id, now))
 
     def queues_change(self, act: Callable[[float], Sequence[Output | AgentWanted]]) -> None:
         """Have the desk do something, and carry out what follows. What `act` raises passes."""
         now = self._clock()
         outputs = act(now)
-        self._send(self._guarded(lambda: outputs, now))
+        self._send(self._guarded(now, lambda: outputs))
 
     # -- carrying out ----------------------------------------------------------------------------------------
 
-    def _guarded(self, act: Callable[[], Sequence[Output | AgentWanted]], now: float) -> list[Transmit]:
+    def _guarded(
+        self,
+        now: float,
+        act: Callable[_Asked, Sequence[Output | AgentWanted]],
+        *args: _Asked.args,
+        **kwargs: _Asked.kwargs,
+    ) -> list[Transmit]:
         sent: list[Transmit] = []
         self._hold_media(True)
         try:
-            self._carry_out(act(), now, sent)
-            if self._desk is not None:
-                while self._desk.pending:
-                    self._carry_out(self._desk.tend(now), now, sent)
+            self._carry_out(act(*args, **kwargs), now, sent)
+            desk = self._desk
+            if desk is not None:
+                while desk.pending:
+                    self._carry_out(desk.tend(now), now, sent)
         except Exception:
             self.faults += 1
             log.exception("a fault of our own; the message it happened with is lost")
@@ -202,9 +211,9 @@ class Conductor:
     def _route(self, call: Call, plan: Plan, now: float, sent: list[Transmit]) -> None:
         """Carry out a plan; when that breaks, the caller is told at once instead of waiting for nothing."""
         faults = self.faults
-        sent += self._guarded(lambda: self._switch.route(call, plan, now), now)
+        sent += self._guarded(now, self._switch.route, call, plan, now)
         if self.faults != faults:
-            sent += self._guarded(lambda: self._switch.hang_up(call.record.id, now), now)
+            sent += self._guarded(now, self._switch.hang_up, call.record.id, now)
 
     def _undecided(self, failure: Failure) -> Plan:
         self.faults += 1

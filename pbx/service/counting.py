@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import fields
 from functools import partial
 from typing import Final
 
@@ -14,7 +13,7 @@ from pbx.metrics.metrics import Metrics
 from pbx.metrics.names import Direction
 
 _SRTP: Final = ("unauthenticated", "replayed")
-_DROPS: Final = tuple(field.name for field in fields(Drops) if field.name not in _SRTP)
+_DROPS: Final = tuple(name for name in Drops._fields if name not in _SRTP)
 _BUFFERED: Final = ("played", "late", "overflowed")
 _FRAMES: Final = ("concealed", "dropped_frames", "added_frames", "comfort_noise")
 

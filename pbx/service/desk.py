@@ -288,13 +288,11 @@ class Desk:
         """When something is due: at once, while something is to be carried out."""
         if self.pending:
             return 0.0
-        times = (
-            self.queues.next_deadline(),
-            self._store_at,
-            self._hours.next_look,
-            self._told_later.next(),
-        )
-        return min((due for due in times if due is not None), default=None)
+        earliest = self.queues.next_deadline()
+        for due in (self._store_at, self._hours.next_look, self._told_later.next()):
+            if due is not None and (earliest is None or due < earliest):
+                earliest = due
+        return earliest
 
     def handle_timer(self, now: float) -> Sequence[Output | AgentWanted]:
         """Do what is due."""

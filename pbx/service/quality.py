@@ -34,6 +34,7 @@ INTERVAL_S: Final = 5.0
 _TOGETHER_S: Final = 0.05
 # About a millisecond's work.
 _AT_ONCE: Final = 16
+_NOTHING: Final = LegStatistics()
 # An RTP timeout shorter than the interval would be noticed late.
 _LOOKS_A_TIMEOUT: Final = 4
 
@@ -65,7 +66,7 @@ class QualityRounds:
         self._due.pop(leg, None)
         last = leg.audio.statistics
         if last is not None:
-            self._observer.media_counted(LegStatistics() if leg.watch is None else leg.watch.last, last)
+            self._observer.media_counted(_NOTHING if leg.watch is None else leg.watch.last, last)
 
     def next_deadline(self) -> float | None:
         """When the first leg is due."""

@@ -1,6 +1,5 @@
 """The watch over one leg's quality, fed by hand."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -57,8 +56,7 @@ class Line:
         one = before.received
         received = one
         if came or lost:
-            received = replace(
-                one,
+            received = one._replace(
                 packets=one.packets + came + duplicated + late,
                 lost=(one.lost or 0) + lost - duplicated,
                 loss_runs=(one.loss_runs or 0) + (lost if runs is None else runs),
@@ -66,11 +64,10 @@ class Line:
                 late=one.late + late,
                 jitter_ms=3.0,
             )
-        self.statistics = replace(
-            before,
+        self.statistics = before._replace(
             received=received,
             sent=SendCounts(before.sent.packets + sent),
-            heard=replace(before.heard, **heard),
+            heard=before.heard._replace(**heard),
             rtcp=RtcpCounts(before.rtcp.received + bool(heard)),
         )
         return self.watch.receive_snapshot(
@@ -194,8 +191,8 @@ class TestWhatThePeerHears:
         line = Line()
         line.passes()
         report = PeerReport(lost=50, fraction_lost=0.1, jitter_ms=7.0, round_trip_ms=100.0)
-        line.statistics = replace(line.statistics, heard=report, rtcp=RtcpCounts(1))
-        line.statistics = replace(line.statistics, sent=SendCounts(2 * PACKETS))
+        line.statistics = line.statistics._replace(heard=report, rtcp=RtcpCounts(1))
+        line.statistics = line.statistics._replace(sent=SendCounts(2 * PACKETS))
         events = line.watch.receive_snapshot(line.statistics, 110.0, receiving=True, sending=True)
         (sample,) = samples(events, "out")
         expected = estimate("PCMU", expected=250, lost=50, round_trip=0.1, buffering=0.02)

@@ -125,8 +125,7 @@ def test_an_extended_report_on_our_stream_is_kept() -> None:
     others = (OtherBlock(4, 0, bytes(8)), replace(VOICE, ssrc=78, mos_cq=11))
     data = encode_compound([ReceiverReport(5), ExtendedReport(5, (*others, VOICE))])
     assert reports.read_compound(plane_row, room(data), len(data), WALL, 0)
-    row = dict(zip(layout.LEG.names or (), plane_row.tolist(), strict=True))
-    assert snapshots._heard(row).voice == VOICE
+    assert snapshots._heard(plane_row.item()).voice == VOICE
     data = encode_compound([ReceiverReport(5), ExtendedReport(5, others)])
     empty = record(stream_ssrc=77)
     assert reports.read_compound(empty, room(data), len(data), WALL, 0)

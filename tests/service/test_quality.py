@@ -1,7 +1,6 @@
 """The quality of calls through a PBX in memory: looked at in turn, told, noted, counted; and silent legs."""
 
 import logging
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -65,13 +64,11 @@ def flows(
         for leg, row in house.media.rows.items():
             before = house.media.counted.get(leg, LegStatistics())
             port = row.remote[1] if row.remote else 0
-            after = replace(before, sent=SendCounts(before.sent.packets + A_SECOND))
+            after = before._replace(sent=SendCounts(before.sent.packets + A_SECOND))
             if port not in silent:
                 received = before.received
-                after = replace(
-                    after,
-                    received=replace(
-                        received,
+                after = after._replace(
+                    received=received._replace(
                         packets=received.packets + A_SECOND - lost,
                         lost=(received.lost or 0) + lost,
                         loss_runs=(received.loss_runs or 0) + lost,
@@ -79,8 +76,7 @@ def flows(
                     ),
                 )
             if port in reports or port in deaf:
-                after = replace(
-                    after,
+                after = after._replace(
                     rtcp=RtcpCounts(before.rtcp.received + 1),
                     heard=PeerReport(
                         lost=after.sent.packets if port in deaf else 0,
@@ -91,8 +87,8 @@ def flows(
                 )
             if power is not None:
                 loud = before.loudness
-                after = replace(
-                    after, loudness=Loudness(loud.packets + 6, loud.power + 6 * power, loud.samples + 960)
+                after = after._replace(
+                    loudness=Loudness(loud.packets + 6, loud.power + 6 * power, loud.samples + 960)
                 )
             house.media.counted[leg] = after
         house.advance(1)
@@ -227,8 +223,8 @@ def test_what_was_dropped_and_buffered_is_counted_while_the_call_lasts(
     assert value(said, 'pbx_jitter_buffer_packets_total{cause="late"}') == 1
     assert value(said, 'pbx_jitter_buffer_frames_total{cause="concealed"}') == 2
     assert value(said, "pbx_jitter_buffer_delay_seconds_sum") == pytest.approx(0.045)
-    house.media.counted[leg] = replace(
-        house.media.counted[leg], dropped=Drops(wrong_source=3, unauthenticated=6, replayed=5)
+    house.media.counted[leg] = house.media.counted[leg]._replace(
+        dropped=Drops(wrong_source=3, unauthenticated=6, replayed=5)
     )
     finish(house, call, bob)
     said = page(house)
