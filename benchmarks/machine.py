@@ -8,6 +8,7 @@ import sysconfig
 import time
 from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 # The reference loop takes about a millisecond of CPU on the machines that the project's figures come from.
@@ -74,8 +75,12 @@ def python_build() -> str:
     return f"{platform.python_implementation()} {platform.python_version()}{how}"
 
 
+@cache
 def cores() -> tuple[int, int | None]:
-    """The core of the service and the one of its load; None when there is only one core."""
+    """The core of the service and the one of its load; None when there is only one core.
+
+    As it was when first asked: who then keeps to one of them still knows of the other.
+    """
     allowed = sorted(os.sched_getaffinity(0))
     return allowed[0], allowed[1] if len(allowed) > 1 else None
 

@@ -263,6 +263,7 @@ def load_of(runs: list[Run]) -> dict[str, Any]:
         "load_late_worst_ms": max(run.talk.late_worst_ms for run in runs),
         "lost_by_load": sum(run.talk.lost_by_load for run in runs),
         "load_stolen": round(max(run.talk.stolen for run in runs), 3),
+        "load_busy": round(max(run.talk.busy for run in runs), 3),
         "waited_ms": round(1e3 * max(run.waited_s for run in runs), 1),
         "stolen_ms": round(1e3 * max(run.stolen_s for run in runs), 1),
     }
@@ -273,7 +274,8 @@ def load_words(found: dict[str, Any]) -> str:
     late = "" if found["sound"] else "NOT SOUND, "
     return (
         f"load: {late}99 % sent within {found['load_late_most_ms']:.2f} ms, all within"
-        f" {found['load_late_worst_ms']:.1f}, {found['lost_by_load']} lost by it; thread waited"
+        f" {found['load_late_worst_ms']:.1f}, {found['lost_by_load']} lost by it,"
+        f" {found['load_busy']:.0%} of a core; thread waited"
         f" {found['waited_ms']:.0f} ms for its core, which was stolen for {found['stolen_ms']:.0f}"
     )
 

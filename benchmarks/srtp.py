@@ -134,14 +134,13 @@ def lines(found: dict[str, Any]) -> list[str]:
             f"libsrtp alone, {each['suite']}, {each['legs']} legs{cold}: protect {each['protect_us']} µs,"
             f" protect and unprotect {each['both_us']} (runs {each['runs']})"
         )
-    for each in found["relayed"]:
-        rows.append(
-            f"{each['calls']} calls, {each['suite']}: plain relay {each['plain_us_per_packet']} µs a packet,"
-            f" SRTP on both sides {each['srtp_us_per_packet']}, added {each['added_us_per_packet']}"
-            f" (goal {MAX_ADDED_US}; lost {each['plain_lost']} and {each['srtp_lost']} of {each['packets']};"
-            f" {relay.load_words(each)}; runs {each['runs']})"
-        )
-    return rows
+    return rows + [
+        f"{each['calls']} calls, {each['suite']}: plain relay {each['plain_us_per_packet']} µs a packet,"
+        f" SRTP on both sides {each['srtp_us_per_packet']}, added {each['added_us_per_packet']}"
+        f" (goal {MAX_ADDED_US}; lost {each['plain_lost']} and {each['srtp_lost']} of {each['packets']};"
+        f" {relay.load_words(each)}; runs {each['runs']})"
+        for each in found["relayed"]
+    ]
 
 
 def main() -> int:

@@ -33,6 +33,8 @@ STEPS: Final = 10_000
 TAIL_SLOTS: Final = 15 * SLOTS
 LONG_TAIL_SLOTS: Final = 150 * SLOTS
 
+LONGEST_US: Final = 60_000_000
+
 # Room for a packet and what SRTP puts behind it, and how many are read at once.
 ROOM: Final = 512
 AT_ONCE: Final = 64
@@ -219,8 +221,9 @@ def hear(phones: Phones, at: int, begin: int, end: int, begin_wall: int, end_wal
     if size != OCTETS:
         return
     slot = number_in(room, HEADER + 8, 4)
-    if begin <= slot < end:
-        delay = came - number_in(room, HEADER, 8)
+    delay = came - number_in(room, HEADER, 8)
+    # What was mixed can look like anything.
+    if begin <= slot < end and abs(delay) < LONGEST_US:
         counts[RECEIVED] += 1
         counts[WORST_DELAY] = max(counts[WORST_DELAY], delay)
         phones.delays[min(max(0, delay) // STEP_US, STEPS - 1)] += 1

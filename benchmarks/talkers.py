@@ -50,7 +50,7 @@ class Talk:
     from before they were sent until the kernel had them again. `answers` is all that came in the time of
     the stretch, `fewest` what the leg heard that heard least. `dropped` had no room in the phones' socket,
     `unsent` the kernel did not take, `stolen` is the share of the time in which the phones' core was not this
-    machine's, and `read_late_ms` how late the meter was read at worst.
+    machine's, `busy` that in which they used it, and `read_late_ms` how late the meter was read at worst.
     """
 
     sent: int
@@ -67,6 +67,7 @@ class Talk:
     unsent: int
     stolen: float
     read_late_ms: float
+    busy: float
 
     @property
     def lost(self) -> int:
@@ -264,8 +265,10 @@ def _talk(phones: Any, ours: socket.socket, slot: int, start: int, warm: float, 
     end = begin + round(seconds / FRAME_S * talk_loop.SLOTS)
     _empty(ours)
     dropped = _dropped(ours)
+    began, used = time.monotonic(), time.thread_time()
     with _ahead_of_all():
         slot = talk_loop.talk(phones, ours.fileno(), start, slot, begin, end)
+    busy = (time.thread_time() - used) / (time.monotonic() - began)
 
     def count(place: int) -> int:
         return int(phones.counts[place])
@@ -287,4 +290,5 @@ def _talk(phones: Any, ours: socket.socket, slot: int, start: int, warm: float, 
         "late_worst_ms": count(talk_loop.WORST_LATE) / 1e3,
         "dropped": _dropped(ours) - dropped,
         "unsent": count(talk_loop.UNSENT),
+        "busy": busy,
     }
