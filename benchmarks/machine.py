@@ -85,13 +85,24 @@ def cores() -> tuple[int, int | None]:
     return allowed[0], allowed[1] if len(allowed) > 1 else None
 
 
-def hurry(thread: int) -> None:
-    """Let nothing else run on its core while a thread can (0: this one); not where that is forbidden.
+@contextmanager
+def session_first() -> Iterator[None]:
+    """Let work of other sessions wait for that of this one, whose own threads stand to each other as before.
 
-    A nice value does not do this: where the kernel groups processes by session, it counts in its own only.
+    See sched(7), autogroup; without that, or the right to, nothing changes.
     """
-    with suppress(OSError):
-        os.sched_setscheduler(thread, os.SCHED_FIFO, os.sched_param(1))
+    group = Path("/proc/self/autogroup")
+
+    def write(nice: str) -> None:
+        with suppress(OSError):
+            group.write_text(nice, encoding="ascii")
+
+    before = group.read_text(encoding="ascii").split()[-1] if group.exists() else "0"
+    write("-20")
+    try:
+        yield
+    finally:
+        write(before)
 
 
 @contextmanager

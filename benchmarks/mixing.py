@@ -169,9 +169,7 @@ def through_plane(talkers: Talkers, scene: Scene, seconds: float, root: Path) ->
             legs.append((leg, port))
         scene.join(plane, [leg for leg, _ in legs])
         talkers.connect([port for _, port in legs])
-        thread = relay.media_thread()
-        machine.hurry(thread.native_id or 0)
-        meter = relay.ThreadMeter(thread)
+        meter = relay.ThreadMeter(relay.media_thread())
         readings: list[LoopStatistics] = []
 
         def read() -> None:

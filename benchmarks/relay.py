@@ -9,7 +9,6 @@ on another core where there is one, sends 50 packets of 172 octets a second for 
 """
 
 import argparse
-import contextlib
 import json
 import os
 import select
@@ -31,7 +30,7 @@ from pbx.cli.interop.ports import IPV4 as HOST
 from pbx.cli.interop.ports import free_media_ports
 from pbx.media import cache
 from pbx.media.plane import MediaPlane
-from pbx.media.thread import PRIORITY
+from pbx.media.thread import hurry
 from pbx.media.values import LegId
 from pbx.sdp.crypto import Suite
 
@@ -111,16 +110,9 @@ def media_thread() -> threading.Thread:
     return next(thread for thread in threading.enumerate() if thread.name.startswith("pbx-media"))
 
 
-def measure(
-    talkers: Talkers, ports: list[int], thread: threading.Thread, seconds: float, *, alone: bool = True
-) -> Run:
-    """Let the phones talk through these ports, and charge the thread for it.
-
-    `alone`: other work on the machine does not run while the thread can.
-    """
+def measure(talkers: Talkers, ports: list[int], thread: threading.Thread, seconds: float) -> Run:
+    """Let the phones talk through these ports, and charge the thread for it."""
     talkers.connect(ports)
-    if alone:
-        machine.hurry(thread.native_id or 0)
     meter = ThreadMeter(thread)
     dropped = machine.datagrams_dropped(set(ports))
     talk = talkers.talk(seconds, meter=meter)
@@ -143,9 +135,7 @@ def fate_in(plane: MediaPlane, legs: list[LegId]) -> str:
     return ", ".join(f"{count} {what}" for what, count in fates.items())
 
 
-def through_plane(
-    talkers: Talkers, seconds: float, cache_root: Path, suite: Suite | None = None, *, alone: bool = True
-) -> Run:
+def through_plane(talkers: Talkers, seconds: float, cache_root: Path, suite: Suite | None = None) -> Run:
     """One measure of the media plane; with a `suite` both sides of every call are SRTP."""
     talkers.secure(suite)
     plane = MediaPlane(ports=media_ports(talkers.legs), pool=talkers.legs, cache_directory=cache_root)
@@ -166,7 +156,7 @@ def through_plane(
             legs.append((leg, port))
         for (a, _), (b, _) in zip(legs[::2], legs[1::2], strict=True):
             plane.bridge(a, b)
-        run = measure(talkers, [port for _, port in legs], media_thread(), seconds, alone=alone)
+        run = measure(talkers, [port for _, port in legs], media_thread(), seconds)
         if not run.talk.lost:
             return run
         fate = f"{run.fate} {fate_in(plane, [leg for leg, _ in legs])}"
@@ -196,7 +186,7 @@ def bare_loop() -> Callable[..., Any]:
     return compiled(bare)
 
 
-def through_bare_loop(talkers: Talkers, seconds: float, *, alone: bool = True) -> Run:
+def through_bare_loop(talkers: Talkers, seconds: float) -> Run:
     """One measure of the bare loop, on connected sockets."""
     talkers.secure(None)
     bare = bare_loop()
@@ -214,16 +204,14 @@ def through_bare_loop(talkers: Talkers, seconds: float, *, alone: bool = True) -
     arguments = (epoll.fileno(), peers, stop, np.zeros(4096, np.uint8), np.zeros(1024, np.uint32))
 
     def run() -> None:
-        # As the media thread does.
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), PRIORITY)
+        hurry()
         bare(*arguments)
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     try:
         ports = [each.getsockname()[1] for each in sockets]
-        return measure(talkers, ports, thread, seconds, alone=alone)
+        return measure(talkers, ports, thread, seconds)
     finally:
         os.eventfd_write(stop, 1)
         thread.join()

@@ -186,7 +186,9 @@ def _sleep_until(moment: float) -> float:
 @contextlib.contextmanager
 def _ahead_of_all() -> Iterator[None]:
     """What has to be sent in time does not wait for other work on this core."""
-    machine.hurry(0)
+    from pbx.media.thread import hurry
+
+    hurry()
     try:
         yield
     finally:
