@@ -48,10 +48,10 @@ _AT_ONCE = select.PIPE_BUF // COMMAND_BYTES
 def hurry() -> None:
     """Let sound not wait for its turn behind signalling: make this thread go before others, as far as it may.
 
-    In real time it runs at once. With a nice value alone it may have to wait for the next tick of the kernel's
-    clock, 4 ms at 250 Hz, while what runs on its core makes no system calls, and counts for nothing against
-    other sessions. Even a thread in real time that never sleeps leaves others a twentieth of each second
-    (sched(7)).
+    In real time it runs at once. With a nice value alone it may have to wait for the next tick of the
+    kernel's clock, 4 ms at 250 Hz, while what runs on its core makes no system calls, and counts for nothing
+    against other sessions. Even a thread in real time that never sleeps leaves others a twentieth of each
+    second (sched(7)).
     """
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(_REAL_TIME_PRIORITY))
