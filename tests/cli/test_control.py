@@ -69,7 +69,7 @@ def serving(path: Path, body: bytes, status: int = 200) -> Iterator[list[bytes]]
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(path))
         listening.listen()
-        listening.settimeout(10)
+        listening.settimeout(60)
 
         def serve() -> None:
             line, _ = listening.accept()

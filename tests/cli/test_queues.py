@@ -23,9 +23,15 @@ class Taker:
         self._caller = Caller(("127.0.0.1", 9))
         self.line = self._caller.line
         self.line.settimeout(None)
-        self.answered = 0
+        # The branches of INVITEs: one that comes again, since the answer took its time, is the same.
+        self._invited: set[str] = set()
         self.uri = f"sip:agent@127.0.0.1:{self.line.getsockname()[1]}"
         Thread(target=self._serve, daemon=True).start()
+
+    @property
+    def answered(self) -> int:
+        """How many calls it has answered."""
+        return len(self._invited)
 
     def close(self) -> None:
         # Whoever waits in recv is woken by a last message.
@@ -43,7 +49,8 @@ class Taker:
 
     def _answer(self, request: Request, where: tuple[str, int]) -> None:
         body = SDP if request.method == "INVITE" else ""
-        self.answered += request.method == "INVITE"
+        if request.method == "INVITE":
+            self._invited.add(request.top_via.branch or "")
         headers = "".join(f"Via: {via}\r\n" for via in request.all("via"))
         to = request.get("to") or ""
         tag = "" if "tag=" in to else ";tag=taker"

@@ -41,7 +41,7 @@ def register(service: Service, account: ClientAuthorization) -> tuple[list[str],
     offered: list[str] = []
     statuses: list[str] = []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as phone:
-        phone.settimeout(5)
+        phone.settimeout(60)
         phone.connect(split(service.sip["udp"]))
         port = phone.getsockname()[1]
         for number in (1, 2):

@@ -73,7 +73,7 @@ def test_a_pair_is_an_even_port_and_the_next() -> None:
 def test_an_end_without_a_remote_is_silent_and_with_one_speaks(end: AudioEnd) -> None:
     listener, control = bind_pair("127.0.0.1")
     with listener, control:
-        listener.settimeout(5)
+        listener.settimeout(60)
         end.speak()
         assert end.sent == 0
         end.remote = listener.getsockname()
@@ -92,7 +92,7 @@ def test_keys_are_pressed_instead_of_the_tone() -> None:
     listener, control = bind_pair("127.0.0.1")
     end = AudioEnd.open("alice", 440, keys="1#", keys_at=3)
     with listener, control:
-        listener.settimeout(5)
+        listener.settimeout(60)
         end.remote = listener.getsockname()
         for _ in range(3 + 11 + 11 + 1):
             end.speak()

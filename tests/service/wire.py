@@ -31,7 +31,7 @@ class Caller:
 
     def __post_init__(self) -> None:
         self.line.bind(("127.0.0.1", 0))
-        self.line.settimeout(10)
+        self.line.settimeout(60)
 
     def close(self) -> None:
         self.line.close()

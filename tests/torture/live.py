@@ -13,7 +13,7 @@ from pbx.sip.message import Message, Request, Response, parse
 # sent-by: these are all that occur.
 STRANGER: Final = "127.0.0.66"
 STRANGER_PORTS: Final = (5060, 5050, 5070)
-_PATIENCE_S: Final = 10.0
+_PATIENCE_S: Final = 30.0
 _PING: Final = (
     "OPTIONS sip:ping SIP/2.0\r\nVia: SIP/2.0/{transport} {host}:5060;branch=z9hG4bK-{name}-{number};rport"
     "\r\nMax-Forwards: 1\r\nFrom: <sip:ping@ping.example>;tag=1\r\nTo: <sip:ping@ping.example>\r\n"
