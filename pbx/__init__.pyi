@@ -22,6 +22,7 @@ from pbx.dialplan.decisions import (
     Queue,
     Redirect,
     Reject,
+    Talk,
     Voicemail,
 )
 from pbx.dialplan.handler import (
@@ -31,6 +32,12 @@ from pbx.dialplan.strategy import (
     Standing,
     Strategy,
     Wanted,
+)
+from pbx.dialplan.tap import (
+    Line,
+    Samples,
+    Side,
+    Tap,
 )
 from pbx.dialplan.targets import (
     TrunkTarget,
@@ -53,14 +60,19 @@ __all__ = [
     "Handler",
     "Hangup",
     "Include",
+    "Line",
     "Menu",
     "Outcome",
     "Play",
     "Queue",
     "Redirect",
     "Reject",
+    "Samples",
+    "Side",
     "Standing",
     "Strategy",
+    "Talk",
+    "Tap",
     "TrunkTarget",
     "UriTarget",
     "UserTarget",

@@ -11,6 +11,12 @@
 A handler runs here as it does in the service: in a thread, or on a loop of its own when its `decide` is
 `async`, within a budget, and what it gives is checked. Names with a leading underscore are not for you.
 
+`hearing` lets a tap hear something, and gives what it says:
+
+    with pbx.testing.hearing(parrot, call, talks=True) as line:
+        line.hear(pbx.testing.tone(440, 0.1))
+        assert len(line.said()) == 800
+
 `Supervisor` is for tests of a service that runs: what `pbx queues listen` and the like do.
 """
 
@@ -18,10 +24,12 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from time import perf_counter
 from typing import Any, TypeVar
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
+import numpy as np
 from pydantic import ValidationError
 
 from pbx.dialplan.call import Call, Caller, normalised
@@ -31,14 +39,28 @@ from pbx.dialplan.plugin_answers import Answer, Fault
 from pbx.dialplan.plugin_decisions import WrongDecision, checked
 from pbx.dialplan.plugin_host import Host
 from pbx.dialplan.plugin_runners import Runner, runner_for
-from pbx.dialplan.plugin_step import START_S, STOP_S, resolved
+from pbx.dialplan.plugin_step import START_S, STOP_S, check_talk, resolved
+from pbx.dialplan.plugin_taps import MOST_WAITING, OpenTap, WrongTap, checked_tap
 from pbx.dialplan.plugin_workers import Job
 from pbx.dialplan.plugins import plugin_of
 from pbx.dialplan.scope import KnownNames
+from pbx.dialplan.tap import FRAME_S, Line, Samples, Side, Tap
 from pbx.documents.shapes import explained, listed
 from pbx.errors import OperatorError
 
-__all__ = ["Clock", "Failed", "Running", "Supervisor", "call", "decide", "make", "running"]
+__all__ = [
+    "Clock",
+    "Failed",
+    "Hearing",
+    "Running",
+    "Supervisor",
+    "call",
+    "decide",
+    "hearing",
+    "make",
+    "running",
+    "tone",
+]
 
 H = TypeVar("H", bound=Handler)
 
@@ -117,6 +139,7 @@ class Running:
     """A handler that was started; made by `running`."""
 
     def __init__(self, handler: Handler) -> None:
+        self._kind = type(handler)
         self._runner: Runner = runner_for(handler, None)
 
     def decide(
@@ -141,9 +164,30 @@ class Running:
             if isinstance(decision, Defer):
                 resumed = _result(self._runner.resume(decision), decision.deadline)
                 decision = checked(resumed, call, known, chains)
+            check_talk(decision, self._kind)
         except WrongDecision as error:
             raise Failed(str(error)) from None
         return decision
+
+    def hear(self, call: Call, *, talks: bool = False, timeout: float = 1.0) -> "Hearing":
+        """What of the handler hears `call`; see `hearing`. Raises Failed when nothing does."""
+        try:
+            tap = checked_tap(_result(self._runner.tap(call), timeout))
+        except WrongTap as error:
+            raise Failed(str(error)) from None
+        if tap is None:
+            raise Failed("its tap is None: it does not hear this call")
+        return Hearing(
+            tap,
+            OpenTap(
+                tap,
+                Line(call, tap.rate, talks=talks),
+                self._runner,
+                name=self._kind.name,
+                budget_s=timeout,
+                clock=perf_counter,
+            ),
+        )
 
     def _start(self) -> None:
         try:
@@ -168,6 +212,65 @@ def running(handler: Handler) -> Iterator[Running]:
         yield started
     finally:
         started._stop()
+
+
+class Hearing:
+    """A tap that hears what a test says; made by `hearing`. Each method raises Failed when the tap fails."""
+
+    def __init__(self, tap: Tap, open_: OpenTap) -> None:
+        self.tap = tap
+        self._open = open_
+
+    def hear(self, samples: Samples, side: Side | None = None) -> None:
+        """Have it hear these, at its rate, as `side` (the first that it wants); returns when it has."""
+        heard = self._open.sides[0] if side is None else side
+        if heard not in self._open.sides:
+            raise Failed(f"it does not hear the {heard}, its sides are {', '.join(self._open.sides)}")
+        most = round(MOST_WAITING * FRAME_S * self.tap.rate)
+        for start in range(0, len(samples), most):
+            self._open.put(heard, np.asarray(samples[start : start + most], np.int16))
+            self._wait()
+
+    def press(self, digits: str) -> None:
+        """Have the caller press keys."""
+        for digit in digits:
+            self._open.press(digit)
+        self._wait()
+
+    def said(self) -> Samples:
+        """Everything it has said since the last time."""
+        return self._open.line.take(1 << 31)
+
+    @property
+    def left(self) -> bool:
+        """Whether it has left the call."""
+        return self._open.line.left
+
+    def _wait(self) -> None:
+        self._open.wait()
+        fault, self._open.fault = self._open.fault, ""
+        if fault:
+            raise Failed(fault)
+
+    def _end(self) -> None:
+        self._open.finish()
+        self._wait()
+
+
+@contextmanager
+def hearing(handler: Handler, call: Call, *, talks: bool = False, timeout: float = 1.0) -> Iterator[Hearing]:
+    """What of `handler` hears `call`, from its `began` to its `ended`; `talks` as after `Talk`."""
+    with running(handler) as started:
+        heard = started.hear(call, talks=talks, timeout=timeout)
+        heard._wait()
+        yield heard
+        heard._end()
+
+
+def tone(frequency: float, seconds: float, *, rate: int = 8000, amplitude: int = 8000) -> Samples:
+    """A sine of `frequency` Hz for a tap to hear."""
+    at = np.arange(round(seconds * rate))
+    return np.asarray(np.rint(amplitude * np.sin(2 * np.pi * frequency * at / rate)), np.int16)
 
 
 def decide(

@@ -4,8 +4,8 @@ import pbx
 
 NAMES = (
     "Answer Call Caller Conference Continue Decision Defer Dial DialOutcome Echo Goto Handler Hangup Include "
-    "Menu Outcome Play Queue Redirect Reject Standing Strategy TrunkTarget UriTarget UserTarget Voicemail "
-    "Wanted"
+    "Line Menu Outcome Play Queue Redirect Reject Samples Side Standing Strategy Talk Tap TrunkTarget "
+    "UriTarget UserTarget Voicemail Wanted"
 )
 
 

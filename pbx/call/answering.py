@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pbx.call import talking
+from pbx.call import talking, tapping
 from pbx.call.digits import Gathering, Press
 from pbx.call.ending import quiet
 from pbx.call.leg import Leg
 from pbx.call.outputs import DecisionNeeded, Established, Progressed
-from pbx.call.plan import Collect, Connect, Echo, Join, PlaySounds, Refuse, Wait
+from pbx.call.plan import Attend, Collect, Connect, Echo, Join, PlaySounds, Refuse, Wait
 from pbx.call.stage import Stage
 from pbx.errors import PeerError, ResourcesExhausted
 from pbx.media.values import Sound
@@ -91,12 +91,36 @@ def answer_echo(call: "Call", leg: Leg, detail: object, now: float) -> None:
         _begin(call, now)
 
 
+def attend(call: "Call", leg: Leg, detail: object, now: float) -> None:
+    """Let a plugin talk with the caller."""
+    assert isinstance(detail, Attend)
+    _turn_to(call, detail)
+    if _answer(call, now):
+        _begin(call, now)
+
+
+def hear_digit(call: "Call", leg: Leg, detail: object, now: float) -> None:
+    """The caller of a plugin pressed a key."""
+    assert isinstance(detail, tuple)
+    if leg is call.caller and isinstance(call.plan, Attend):
+        call.shared.taps.pressed(call.plan.tap, detail[0].digit)
+
+
+def ask_after_talk(call: "Call", leg: Leg, detail: object, now: float) -> None:
+    """The plugin has left the caller."""
+    tapping.end(call)
+    unlisten(call)
+    silence(call)
+    call.out.append(DecisionNeeded(call, "played", _NOTHING_FOLLOWS))
+
+
 def complete_late_offer(call: "Call", leg: Leg, detail: object, now: float) -> None:
     """The ACK brought the answer to our offer: what had to wait for it begins."""
     try:
         if call.state == "talking":
             talking.bridge(call)
             talking.record(call)
+            tapping.overhear(call)
         elif call.state != "deciding":
             _begin(call, now)
     except PeerError:
@@ -166,7 +190,7 @@ def silence(call: "Call") -> None:
         stage.silence()
 
 
-def _turn_to(call: "Call", plan: PlaySounds | Collect | Wait | Join | Echo) -> None:
+def _turn_to(call: "Call", plan: PlaySounds | Collect | Wait | Join | Echo | Attend) -> None:
     """What the plan before left playing ends."""
     if call.plan is not None:
         call.due = None
@@ -244,6 +268,12 @@ def _begin(call: "Call", now: float) -> None:
                 call.happen("refuse", call.caller, Refuse(488), now)
             elif not _sound(call, announce, loops=False):
                 call.happen("played", call.caller, None, now)
+        case Attend(tap):
+            _listen(call)
+            if not audio.can_mix:
+                call.happen("refuse", call.caller, Refuse(488), now)
+            elif not tapping.attend(call, tap, row):
+                call.happen("left", call.caller, None, now)
         case Echo():
             quiet(call)
             audio.connect(None)

@@ -9,11 +9,12 @@ ourselves), `talking` (what crosses between the two legs) and `ending`.
 from collections.abc import Callable, Sequence
 from typing import assert_never
 
-from pbx.call import answering, dialling, ending, summoning, talking
+from pbx.call import answering, dialling, ending, summoning, talking, tapping
 from pbx.call.digits import Gathering, Press, Presses, Way, parse_info
 from pbx.call.leg import Leg
 from pbx.call.outputs import SIGNALS, CallOutput, Ending, LegClosed, Signal
 from pbx.call.plan import (
+    Attend,
     Collect,
     Connect,
     Destination,
@@ -33,6 +34,7 @@ from pbx.call.settings import Shared
 from pbx.call.stage import Stage
 from pbx.call.summoning import Summoning
 from pbx.call.table import TABLE, Action, Input, State
+from pbx.call.tapping import Tap
 from pbx.errors import PeerError, ResourcesExhausted
 from pbx.media.values import SourceId
 from pbx.sdp.description import Description, parse
@@ -72,6 +74,8 @@ class Call:
         "stage",
         "state",
         "summoning",
+        "tapped",
+        "taps",
     )
 
     def __init__(self, caller: Leg, record: CallRecord, shared: Shared, offered: Description | None) -> None:
@@ -102,6 +106,9 @@ class Call:
         self.presses: Presses | None = None
         self.recording: Recording | None = None
         self.summoning: Summoning | None = None
+        # Who wants to hear two who talk, and who hears the call at present.
+        self.taps: tuple[Tap, ...] = ()
+        self.tapped: tuple[Tap, ...] = ()
         self.out: list[CallOutput] = []
 
     # -- what the owner asks ---------------------------------------------------------------------------------
@@ -124,6 +131,8 @@ class Call:
                 what = "join"
             case Echo():
                 what = "echo"
+            case Attend():
+                what = "attend"
             case Refuse():
                 what = "refuse"
             case _:
@@ -166,6 +175,20 @@ class Call:
         """Record the call from when two legs talk, or it is in a room, at once if they do; None: no more."""
         self.recording = recording
         talking.record(self)
+
+    def tap(self, tap: Tap) -> list[CallOutput]:
+        """Let somebody hear two who talk, at once if they do."""
+        self.taps = (*self.taps, tap)
+        tapping.overhear(self)
+        return self._taken()
+
+    def tap_left(self, number: int, now: float) -> list[CallOutput]:
+        """Who heard the call hears it no more; after a plugin that talked, a decision is needed."""
+        if isinstance(self.plan, Attend) and self.plan.tap.number == number:
+            self.happen("left", self.caller, None, now)
+        else:
+            tapping.leave(self, number)
+        return self._taken()
 
     def hang_up(self, now: float) -> list[CallOutput]:
         """End the call whatever its state."""
@@ -342,6 +365,9 @@ ACTIONS: dict[Action, Callable[[Call, Leg, object, float], None]] = {
     "join_room": answering.join_room,
     "enter_room": answering.enter_room,
     "answer_echo": answering.answer_echo,
+    "attend": answering.attend,
+    "hear_digit": answering.hear_digit,
+    "ask_after_talk": answering.ask_after_talk,
     "complete_late_offer": answering.complete_late_offer,
     "relay_offer": talking.relay_offer,
     "relay_answer": talking.relay_answer,

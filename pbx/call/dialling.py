@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from pbx.call import answering, talking
+from pbx.call import answering, talking, tapping
 from pbx.call.branch import new_branch
 from pbx.call.causes import better, cause_of, outcome_of
 from pbx.call.ending import abandon, refuse, release
@@ -173,6 +173,8 @@ def connect(call: "Call", leg: Leg, detail: object, now: float) -> None:
         call.out.append(LegAnswered(leg))
     if call.recording is not None:
         talking.record(call)
+    if call.taps:
+        tapping.overhear(call)
 
 
 def drop_branch(call: "Call", leg: Leg, detail: object, now: float) -> None:

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from pbx.call import tapping
 from pbx.call.causes import Cause, cause_of
 from pbx.call.leg import Leg
 from pbx.call.outputs import Finished
-from pbx.call.plan import Refuse, Wait
+from pbx.call.plan import Attend, Refuse, Wait
 from pbx.errors import ResourcesExhausted
 
 if TYPE_CHECKING:
@@ -107,12 +108,13 @@ def quiet(call: "Call") -> None:
         return
     call.due = None
     row = call.caller.audio.row
-    if call.gathering is not None or isinstance(call.plan, Wait):
+    if call.gathering is not None or isinstance(call.plan, Wait | Attend):
         call.gathering = None
         if row is not None:
             call.shared.listeners.legs.pop(row, None)
     if call.summoning is not None:
         call.summoning.quiet(call.shared.listeners)
+    tapping.end(call)
     stage = call.stage
     if stage is not None:
         if stage.sink is not None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from pbx.media.values import (
     BridgeId,
+    Envelope,
     LegAudio,
     LegId,
     LegStatistics,
@@ -102,12 +103,29 @@ class Media(Protocol):
         """
         ...
 
+    def open_feed(self, rate: int = 16000) -> SourceId:
+        """A source that plays what it is fed. Raises ResourcesExhausted."""
+        ...
+
+    def feed(self, source: SourceId, samples: "Samples") -> int:
+        """Give a feed samples, in one thread, whichever; how many there was room for."""
+        ...
+
+    def feed_waiting(self, source: SourceId) -> int:
+        """How many samples of a feed have still to be heard."""
+        ...
+
     def close_source(self, source: SourceId) -> None:
         """End a source, and give back what it holds."""
         ...
 
     def open_sink(
-        self, *, kind: Literal["one", "mix", "stereo"], left: LegId | None = None, right: LegId | None = None
+        self,
+        *,
+        kind: Literal["one", "mix", "stereo"],
+        left: LegId | None = None,
+        right: LegId | None = None,
+        rate: int = 8000,
     ) -> SinkId:
         """A sink that hears a bridge once it is on it: one leg (`left`), everybody, or two legs apart.
 
@@ -116,7 +134,7 @@ class Media(Protocol):
         ...
 
     def drain(self, sink: SinkId) -> "Samples":
-        """What a sink has heard since, at 8 kHz: (n,) samples, or (n, 2); in one thread, whichever."""
+        """What a sink has heard since, at its rate: (n,) samples, or (n, 2); in one thread, whichever."""
         ...
 
     def sink_overruns(self, sink: SinkId) -> int:
@@ -137,6 +155,10 @@ class Media(Protocol):
 
     def close(self, leg: LegId) -> LegStatistics:
         """Give the port pair back; the totals of the leg."""
+        ...
+
+    def envelope(self, leg: LegId) -> Envelope:
+        """How loud a leg was in the latest seconds."""
         ...
 
     def statistics(self, leg: LegId) -> LegStatistics:

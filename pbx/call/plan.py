@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pbx.call.causes import Cause
+from pbx.call.tapping import Tap
 from pbx.media.values import Sound
 from pbx.sdp.crypto import SrtpPolicy
 from pbx.sip.flow import Flow
@@ -137,6 +138,13 @@ class Echo:
 
 
 @dataclass(slots=True)
+class Attend:
+    """Answer, and let a plugin be the other side, then ask again with the outcome `played`."""
+
+    tap: Tap
+
+
+@dataclass(slots=True)
 class Refuse:
     """End the call: a BYE when it was answered, else a final code (RFC 3261 §21.3 to §21.6), or a
     redirection with its Contact headers.
@@ -150,4 +158,4 @@ class Refuse:
     cause: Cause | None = None
 
 
-Plan = Connect | PlaySounds | Collect | Wait | Join | Echo | Refuse
+Plan = Connect | PlaySounds | Collect | Wait | Join | Echo | Attend | Refuse

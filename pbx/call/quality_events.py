@@ -28,9 +28,9 @@ class QualityLimits:
 
     `alert_mos` and `alert_samples`: so many samples in a row below it raise an alert, so many at or above it
     end it. `one_way_s`: nothing comes, though we send. `dead_air_s`: neither side is louder than
-    `silence_dbov`. `clipped_share`: more samples than that at full scale within an interval. `fewest` packets
-    make a sample. `rtp_timeout_s`: neither RTP nor RTCP comes, though both directions were agreed on (0:
-    never said).
+    `silence_dbov`. `clipped_share`: more samples than that at full scale within an interval. `alert_samples`
+    readings in a row with an echo of about the same delay raise its alarm. `fewest` packets make a sample.
+    `rtp_timeout_s`: neither RTP nor RTCP comes, though both directions were agreed on (0: never said).
     """
 
     alert_mos: float = 3.0
@@ -54,6 +54,21 @@ class Levels:
     heard_dbov: float | None = None
     said_dbov: float | None = None
     clipped_share: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """What looks like an echo: how long after it was sent it comes back, and by how much quieter."""
+
+    delay_ms: float
+    loss_db: float
+
+
+@dataclass(frozen=True, slots=True)
+class EchoReading:
+    """What a few seconds of both directions say; `echo` is None when there is none."""
+
+    echo: Echo | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +134,15 @@ class Clipping:
 
 
 @dataclass(frozen=True, slots=True)
+class EchoSuspected:
+    """What the peer is sent seems to come back from it: whoever speaks to it hears themselves."""
+
+    at: float
+    delay_ms: float
+    loss_db: float
+
+
+@dataclass(frozen=True, slots=True)
 class RtpTimeout:
     """Nothing at all has come from the peer, neither RTP nor RTCP, though nobody is on hold."""
 
@@ -134,7 +158,16 @@ class FlowsAgain:
     at: float
 
 
-Alarm = QualityAlert | QualityRecovered | OneWayAudio | DeadAir | Clipping | RtpTimeout | FlowsAgain
+Alarm = (
+    QualityAlert
+    | QualityRecovered
+    | OneWayAudio
+    | DeadAir
+    | Clipping
+    | EchoSuspected
+    | RtpTimeout
+    | FlowsAgain
+)
 """What is told to people, unlike samples."""
 
 QualityEvent = QualitySample | Alarm
@@ -145,6 +178,7 @@ AlarmKind = Literal[
     "one-way-audio",
     "dead-air",
     "clipping",
+    "echo-suspected",
     "rtp-timeout",
     "flows-again",
 ]
@@ -152,7 +186,7 @@ AlarmKind = Literal[
 
 
 def told(alarm: Alarm) -> tuple[AlarmKind, Direction | Literal["both"], float | None]:
-    """An alarm as plain values: its kind, its direction, and its MOS, seconds or share, when it has one."""
+    """An alarm as plain values: its kind, its direction, and its MOS, seconds, share or ms, if it has one."""
     match alarm:
         case QualityAlert(direction, _, mos):
             return "quality-alert", direction, mos
@@ -164,6 +198,8 @@ def told(alarm: Alarm) -> tuple[AlarmKind, Direction | Literal["both"], float | 
             return "dead-air", "both", seconds
         case Clipping(_, share):
             return "clipping", "in", share
+        case EchoSuspected(_, delay_ms):
+            return "echo-suspected", "in", delay_ms
         case RtpTimeout(_, seconds):
             return "rtp-timeout", "in", seconds
         case FlowsAgain(direction, _):
@@ -182,6 +218,7 @@ _WORDS: Final[dict[str, str]] = {
     "one-way-audio": "audio flows one way only, for {value:.0f} s",
     "dead-air": "nobody is heard, for {value:.0f} s",
     "clipping": "the voice is distorted: {value:.1%} of it at full scale",
+    "echo-suspected": "what it is sent seems to come back, {value:.0f} ms later",
     "rtp-timeout": "neither RTP nor RTCP came for {value:.0f} s",
     "flows-again": "audio flows again",
     "recording-paused": "the recording was paused",

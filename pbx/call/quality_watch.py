@@ -7,12 +7,15 @@ receiver reports, RFC 3611 where it is sent). The two are kept apart, and what w
 import math
 from typing import Final, Literal
 
+from pbx.call.echo_trend import EchoTrend
 from pbx.call.quality_events import (
     AlarmKind,
     Clipping,
     DeadAir,
     Direction,
     DirectionTotals,
+    EchoReading,
+    EchoSuspected,
     FlowsAgain,
     Levels,
     OneWayAudio,
@@ -121,6 +124,7 @@ class QualityWatch:
     __slots__ = (
         "_at",
         "_dead_air",
+        "_echo",
         "_limits",
         "_one_way_in",
         "_one_way_out",
@@ -143,6 +147,7 @@ class QualityWatch:
         self._one_way_out = _Spell()
         self._dead_air = _Spell()
         self._timed_out = _Spell()
+        self._echo = EchoTrend(now)
 
     @property
     def heard(self) -> QualitySample | None:
@@ -163,6 +168,7 @@ class QualityWatch:
             (self._one_way_in.said, "one-way-audio", "in"),
             (self._one_way_out.said, "one-way-audio", "out"),
             (self._dead_air.said, "dead-air", "both"),
+            (self._echo.said, "echo-suspected", "in"),
             (self._timed_out.said, "rtp-timeout", "in"),
         )
         return [(kind, direction) for lasts, kind, direction in spells if lasts]
@@ -193,6 +199,14 @@ class QualityWatch:
         self.heard_dbov = None if levels is None else levels.heard_dbov
         events += self._loudness(before, statistics, levels, since, now)
         return events
+
+    def looks_for_echo(self, now: float) -> bool:
+        """Whether `receive_echo` is due."""
+        return self._echo.due(now)
+
+    def receive_echo(self, reading: EchoReading | None, now: float) -> EchoSuspected | None:
+        """What the last seconds say of an echo; None: they cannot tell. It is said once until it is over."""
+        return self._echo.take(reading, now, self._limits.alert_samples)
 
     def totals(self, statistics: LegStatistics) -> QualityTotals:
         """What the whole leg came to, by its last statistics; a MOS of fewer than 100 packets is None."""

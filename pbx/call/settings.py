@@ -11,6 +11,7 @@ from pbx.call.media import Media
 from pbx.call.quality_events import QualityLimits
 from pbx.call.recording import Recorder
 from pbx.call.rooms import Rooms
+from pbx.call.tapping import NoTaps, Taps
 from pbx.errors import ResourcesExhausted
 from pbx.ids import Ids
 from pbx.media.values import Sound
@@ -50,13 +51,14 @@ class CallSettings:
 class Shared:
     """Who and what a call works with, the same for every call of a service."""
 
-    __slots__ = ("ids", "listeners", "media", "reached", "recorder", "rooms", "settings")
+    __slots__ = ("ids", "listeners", "media", "reached", "recorder", "rooms", "settings", "taps")
 
     def __init__(self, settings: CallSettings, media: Media, ids: Ids, recorder: Recorder) -> None:
         self.settings = settings
         self.media = media
         self.ids = ids
         self.recorder = recorder
+        self.taps: Taps = NoTaps()
         self.rooms = Rooms(media)
         self.listeners = Listeners()
         # How often the media plane had nothing left, by its name in docs/bounds.md.

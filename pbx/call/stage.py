@@ -11,16 +11,16 @@ from pbx.media.values import BridgeId, LegId, Member, SinkId, Sound, SourceId
 class Stage:
     """The legs of a call, a source that they hear and a sink that hears them.
 
-    `seat`, `play` and `listen` raise ResourcesExhausted when the media plane has nothing left for them. After
-    the last two everything is as it was, but for what was playing before; after the first nobody may hear
-    anybody.
+    `seat`, `play`, `feed`, `listen` and `tap` raise ResourcesExhausted when the media plane has nothing left
+    for them. After all but the first everything is as it was, but for what was playing before; after that
+    nobody may hear anybody.
 
     Two legs with neither hear each other by `Media.bridge`, which relays when it can; anything else is a
     bridge of its own. `source` is what is playing, `sink` what listens, `deaf` the leg that hears nobody and
-    is heard by nobody while that plays; None: nothing, nobody.
+    is heard by nobody while that plays; None: nothing, nobody. `taps` are sinks of plugins.
     """
 
-    __slots__ = ("_apart", "_bridge", "_media", "deaf", "rows", "sink", "source")
+    __slots__ = ("_apart", "_bridge", "_media", "deaf", "rows", "sink", "source", "taps")
 
     def __init__(self, media: Media) -> None:
         self._media = media
@@ -30,6 +30,7 @@ class Stage:
         self.rows: tuple[LegId, ...] = ()
         self.source: SourceId | None = None
         self.sink: SinkId | None = None
+        self.taps: list[SinkId] = []
 
     def seat(self, *rows: LegId, apart: Sequence[tuple[LegId, LegId]] = ()) -> None:
         """These legs and no others hear each other, beside what is playing; who was there leaves.
@@ -63,6 +64,17 @@ class Stage:
             raise
         return source
 
+    def feed(self, rate: int) -> SourceId:
+        """Let everybody hear what is fed instead of what was playing."""
+        self._forget_source()
+        source = self.source = self._media.open_feed(rate)
+        try:
+            self._settle()
+        except ResourcesExhausted:
+            self._forget_source()
+            raise
+        return source
+
     def silence(self) -> None:
         """What is playing ends."""
         if self.source is not None:
@@ -82,17 +94,36 @@ class Stage:
             raise
         return sink
 
+    def tap(
+        self, kind: Literal["one", "mix", "stereo"], left: LegId | None, right: LegId | None, rate: int
+    ) -> SinkId:
+        """Open a sink for a plugin; its owner closes it, and says so by taking it out of `taps`."""
+        sink = self._media.open_sink(kind=kind, left=left, right=right, rate=rate)
+        self.taps.append(sink)
+        try:
+            self._settle()
+        except ResourcesExhausted:
+            self.taps.remove(sink)
+            self._media.close_sink(sink)
+            raise
+        return sink
+
+    def settle(self) -> None:
+        """Have the members that are left hear each other by the cheapest way."""
+        self._settle()
+
     def unlisten(self) -> None:
         """The sink, which its owner has closed, is gone."""
         self.sink = None
         self._settle()
 
     def clear(self) -> None:
-        """Nobody hears anybody here any more; the sink is its owner's to close, before."""
+        """Nobody hears anybody here any more; sinks are their owners' to close, before."""
         self._forget_source()
         self._keep_apart(None)
         self._apart = ()
         self.sink = None
+        self.taps.clear()
         for row in self.rows:
             self._media.leave(row)
         self.rows = ()
@@ -110,12 +141,13 @@ class Stage:
         if not self.rows:
             self._close_bridge()
             return
-        if self.source is None and self.sink is None and len(self.rows) == 2 and self._relay(*self.rows):
+        alone = self.source is None and self.sink is None and not self.taps
+        if alone and len(self.rows) == 2 and self._relay(*self.rows):
             self._close_bridge()
             return
         if self._bridge is None:
             self._bridge = self._media.open_bridge()
-        members: tuple[Member | None, ...] = (*self.rows, self.source, self.sink)
+        members: tuple[Member | None, ...] = (*self.rows, self.source, self.sink, *self.taps)
         for member in members:
             if member is not None:
                 self._media.join(self._bridge, member)

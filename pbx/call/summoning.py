@@ -7,7 +7,7 @@ whispered, and then waits to be put through; or joins the two who talk, in one o
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pbx.call import talking
+from pbx.call import talking, tapping
 from pbx.call.branch import new_branch
 from pbx.call.causes import better, cause_of
 from pbx.call.codecs import can_mix
@@ -188,6 +188,8 @@ class Summoning:
             release(call, [other], now, "answered")
             if call.recording is not None:
                 talking.record(call)
+            if call.taps:
+                tapping.overhear(call)
             return
         leg.audio.connect(None)
         try:

@@ -14,6 +14,7 @@ State = Literal[
     "waiting",  # the caller hears sounds until another plan comes
     "conferring",  # the caller is in a room
     "echoing",  # the caller hears itself
+    "attending",  # a plugin talks with the caller
     "talking",  # the caller and one other leg hear each other
     "ending",
     "ended",
@@ -26,6 +27,8 @@ Input = Literal[
     "wait",  # the decision: answer, and another decision will come
     "join",  # the decision: bring the caller into a room
     "echo",  # the decision: answer and send back what is heard
+    "attend",  # the decision: let a plugin talk with the caller
+    "left",  # the plugin that talked with the caller does not any more
     "refuse",  # the decision: a final code
     "progressed",  # a branch rings or sends early media
     "answered",  # a branch answered, and its answer fits our offer
@@ -56,6 +59,7 @@ Action = Literal[
     "ring_group", "ring_next_group", "pass_progress", "connect", "drop_branch", "ask_again",
     "ask_after_timeout", "play", "ask_after_sounds", "collect", "await_digits", "take_digit",
     "ask_after_digits", "hold_on", "resume", "tell_ringing", "pick_up", "tell_digit",
+    "attend", "hear_digit", "ask_after_talk",
     "join_room", "enter_room", "pass_digit", "answer_echo", "refuse_caller",
     "refuse_exhausted", "release_branches", "release_other", "release_all", "complete_late_offer",
     "relay_offer", "relay_answer", "relay_refusal", "finish",
@@ -68,6 +72,7 @@ TABLE: dict[tuple[State, Input], tuple[Action, State]] = {
     ("deciding", "wait"): ("hold_on", "waiting"),
     ("deciding", "join"): ("join_room", "conferring"),
     ("deciding", "echo"): ("answer_echo", "echoing"),
+    ("deciding", "attend"): ("attend", "attending"),
     ("deciding", "acknowledged"): ("complete_late_offer", "deciding"),
     ("deciding", "unanswerable"): ("release_all", "ending"),
     ("deciding", "offered"): ("relay_offer", "deciding"),
@@ -116,6 +121,7 @@ TABLE: dict[tuple[State, Input], tuple[Action, State]] = {
     ("waiting", "wait"): ("hold_on", "waiting"),
     ("waiting", "join"): ("join_room", "conferring"),
     ("waiting", "echo"): ("answer_echo", "echoing"),
+    ("waiting", "attend"): ("attend", "attending"),
     ("waiting", "played"): ("resume", "waiting"),
     ("waiting", "digit"): ("tell_digit", "waiting"),
     ("waiting", "progressed"): ("tell_ringing", "waiting"),
@@ -157,6 +163,16 @@ TABLE: dict[tuple[State, Input], tuple[Action, State]] = {
     ("echoing", "caller-ended"): ("release_branches", "ending"),
     ("echoing", "caller-cancelled"): ("release_branches", "ending"),
     ("echoing", "hang-up"): ("release_all", "ending"),
+    ("attending", "left"): ("ask_after_talk", "deciding"),
+    ("attending", "digit"): ("hear_digit", "attending"),
+    ("attending", "acknowledged"): ("complete_late_offer", "attending"),
+    ("attending", "unanswerable"): ("release_all", "ending"),
+    ("attending", "exhausted"): ("refuse_exhausted", "ending"),
+    ("attending", "refuse"): ("refuse_caller", "ending"),
+    ("attending", "offered"): ("relay_offer", "attending"),
+    ("attending", "caller-ended"): ("release_branches", "ending"),
+    ("attending", "caller-cancelled"): ("release_branches", "ending"),
+    ("attending", "hang-up"): ("release_all", "ending"),
     ("ending", "over"): ("finish", "ended"),
 }
 
@@ -168,6 +184,8 @@ ABSENT: dict[Input, str] = {
     "wait": "a plan is for a call that waits for one; it came too late",
     "join": "a plan is for a call that waits for one; it came too late",
     "echo": "a plan is for a call that waits for one; it came too late",
+    "attend": "a plan is for a call that waits for one; it came too late",
+    "left": "only a plugin that talks with the caller can leave it",
     "refuse": "a plan is for a call that waits for one; it came too late",
     "progressed": "only a branch that still rings has progress to tell",
     "answered": "the session of a branch that was given up acknowledges and ends a late answer by itself",
@@ -179,7 +197,7 @@ ABSENT: dict[Input, str] = {
     "all-timeout": "the ring time runs only while branches ring",
     "stopped": "only branches that still ring count",
     "played": "only sounds that something waits for",
-    "digit": "only a menu or a queue takes digits, and two that talk have them passed on",
+    "digit": "only a menu, a queue or a plugin takes digits, and two that talk have them passed on",
     "digits-due": "only a menu waits for digits",
     "exhausted": "ports are taken only for a plan",
     "caller-cancelled": "a call ends once",

@@ -76,6 +76,7 @@ class ExpectShape(Shape):
     voicemail: Text | None = None
     conference: Text | None = None
     echo: _Nothing = None
+    talk: _Nothing = None
     answer: _Nothing = None
     hangup: _Nothing = None
     answered: Text | None = Field(None, description="The target that answers in the end.")

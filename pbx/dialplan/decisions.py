@@ -38,6 +38,7 @@ __all__ = [
     "Redirect",
     "Reject",
     "Rule",
+    "Talk",
     "Voicemail",
 ]
 
@@ -223,6 +224,17 @@ class Echo:
 
 
 @dataclass(frozen=True, slots=True)
+class Talk:
+    """Answer, and let the plugin that says so be the other side, by the tap it gives (`Handler.tap`).
+
+    When the tap leaves, or there is none, the next handler of the chain is asked, as after a `Play`.
+    """
+
+    reason: str = field(default="", compare=False)
+    rule: Rule | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Redirect:
     """Answer with a 3xx and these Contact URIs, in order of preference (RFC 3261 §21.3)."""
 
@@ -288,7 +300,9 @@ class Defer:
     rule: Rule | None = field(default=None, compare=False, repr=False)
 
 
-Final = Answer | Dial | Queue | Play | Menu | Voicemail | Conference | Echo | Redirect | Reject | Hangup
+Final = (
+    Answer | Dial | Queue | Play | Menu | Voicemail | Conference | Echo | Talk | Redirect | Reject | Hangup
+)
 """What a walk can end with."""
 
 Decision = Continue | Goto | Include | Defer | Final
@@ -305,6 +319,7 @@ DECISIONS = (
     Voicemail,
     Conference,
     Echo,
+    Talk,
     Redirect,
     Reject,
     Hangup,

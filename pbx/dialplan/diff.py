@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from pbx.dialplan.calendars import Calendar
 from pbx.dialplan.call import Call
-from pbx.dialplan.decisions import OUTCOMES, QUEUE_OUTCOMES, Dial, Menu, Play, Queue, Reject
+from pbx.dialplan.decisions import OUTCOMES, QUEUE_OUTCOMES, Dial, Menu, Play, Queue, Reject, Talk
 from pbx.dialplan.generation import Generation, Verdict, decide_now
 from pbx.dialplan.handlers.routing import CompiledRule, RoutingHandler
 from pbx.dialplan.languages import Element, Language, alphabet, language_of
@@ -183,7 +183,7 @@ def _described(generation: Generation, call: Call, verdict: Verdict, depth: int)
     decision = verdict.decision
     if isinstance(decision, Reject) and decision.retry_after is not None:
         return f"{said(decision)}, again after {decision.retry_after} s"
-    if isinstance(decision, Play):
+    if isinstance(decision, Play | Talk):
         if depth >= _MAX_DEPTH or not verdict_goes_on(generation, verdict):
             return said(decision)
         following = decide_now(generation.after(verdict, "played"))

@@ -23,6 +23,7 @@ from pbx.dialplan.decisions import (
     Play,
     Queue,
     Reject,
+    Talk,
 )
 from pbx.dialplan.handlers.menu import MenuHandler, chosen
 from pbx.dialplan.handlers.routing import Extension, RoutingHandler
@@ -150,9 +151,9 @@ class Generation:
     ) -> Verdict | None:
         """What follows when that which `verdict` asked for ended in `outcome`.
 
-        "played" after a play asks the next handler of its chain, "digits" after a menu does what `digits`
-        stand for. None when the dialplan does not say what follows: the call then ends with the outcome's
-        code.
+        "played" after a play or a talk asks the next handler of its chain, "digits" after a menu does what
+        `digits` stand for. None when the dialplan does not say what follows: the call then ends with the
+        outcome's code.
         """
         decision = verdict.decision
         course = _Course(self, Walk(facts or Facts(), wait, stopwatch), verdict, outcome, digits)
@@ -161,7 +162,7 @@ class Generation:
                 following = decision.on.get(outcome)
                 if following is None:
                     return None
-            case Play():
+            case Play() | Talk():
                 return course.exhausted() or await course.resume(verdict.call)
             case Menu():
                 return course.exhausted() or await course.choose(decision)

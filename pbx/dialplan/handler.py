@@ -10,6 +10,7 @@ from pbx.documents import Shape
 
 if TYPE_CHECKING:
     from pbx.dialplan.scope import Scope
+    from pbx.dialplan.tap import Tap
 
 
 class Handler:
@@ -54,6 +55,13 @@ class Handler:
 
     async def stop(self) -> None:
         """Called once, after the last decision of a plugin: close what was opened."""
+
+    def tap(self, call: Call) -> "Tap | Awaitable[Tap | None] | None":  # noqa: ARG002  # of a plugin
+        """Called after a decision of a plugin about `call`, if its class has this: what shall hear the call.
+
+        None: nobody. A call is heard while two talk, or by the plugin as the other side after `Talk`.
+        """
+        return None
 
     def saw(self, call: Call) -> str:
         """What the handler looked at, for people."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from pbx.dialplan.decisions import Outcome, Play, Queue
+from pbx.dialplan.decisions import Outcome, Play, Queue, Talk
 from pbx.dialplan.generation import Generation, Verdict, decide_now
 from pbx.dialplan.scope import Build
 from pbx.errors import MisuseError, Place, Problem
@@ -72,7 +72,7 @@ def _following(generation: Generation, verdict: Verdict, spend: Spend) -> Iterat
     outcomes: tuple[Outcome, ...] = ()
     if isinstance(decision, Queue):
         outcomes = tuple(decision.on)
-    elif isinstance(decision, Play):
+    elif isinstance(decision, Play | Talk):
         outcomes = ("played",)
     for outcome in outcomes:
         try:

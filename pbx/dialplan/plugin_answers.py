@@ -11,6 +11,9 @@ from pbx.errors import OperatorError
 
 Cause = Literal["timeout", "exception", "decision", "overload", "switched-off", "process", "start", "stopped"]
 
+FrameKind = Literal["heard", "lost", "said"]
+"""What became of 20 ms of sound that a tap was to hear, or said."""
+
 _LONGEST = 300
 
 

@@ -25,6 +25,7 @@ from pbx.dialplan.decisions import (
     Queue,
     Redirect,
     Reject,
+    Talk,
     Voicemail,
 )
 from pbx.dialplan.scope import KnownNames
@@ -98,7 +99,7 @@ def _checked(given: object, call: Call, known: KnownNames, chains: Names, depth:
         case Defer():
             _check_seconds(given.deadline, LONGEST_DEFER_S, "its deadline")
             _checked(given.otherwise, call, known, chains, depth - 1)
-        case Answer() | Echo() | Hangup():
+        case Answer() | Echo() | Talk() | Hangup():
             pass
         case _:
             assert_never(given)
@@ -220,8 +221,8 @@ def _check_menu(menu: Menu, call: Call, known: KnownNames, chains: Names, depth:
         raise WrongDecision(f"its choices are {_kind(menu.choices)}, or too many")
     for text, decision in menu.choices.items():
         _check_text(text, "a choice")
-        if isinstance(decision, Defer):
-            raise WrongDecision("Defer cannot follow a choice")
+        if isinstance(decision, Defer | Talk):
+            raise WrongDecision(f"{type(decision).__name__} cannot follow a choice")
         _checked(decision, call, known, chains, depth - 1)
 
 
@@ -251,7 +252,7 @@ def _check_on(on: object, call: Call, known: KnownNames, chains: Names, depth: i
     for outcome, decision in on.items():
         if outcome not in _OUTCOMES:
             raise WrongDecision(f"found the outcome {shown(str(outcome))}, expected {', '.join(_OUTCOMES)}")
-        if isinstance(decision, Continue | Defer):
+        if isinstance(decision, Continue | Defer | Talk):
             raise WrongDecision(f"{type(decision).__name__} cannot follow an outcome")
         _checked(decision, call, known, chains, depth - 1)
 

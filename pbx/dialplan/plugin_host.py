@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pbx.dialplan.plugin_answers import Cause
+from pbx.dialplan.plugin_answers import Cause, FrameKind
 
 if TYPE_CHECKING:
     from pbx.dialplan.plugin_step import PluginStep
@@ -56,7 +56,11 @@ class Observer(Protocol):
         ...
 
     def plugin_failed(self, plugin: str, cause: Cause, seconds: float | None) -> None:
-        """It gave none; without seconds it was not asked."""
+        """It gave none; without seconds it was not asked, or a tap of it failed."""
+        ...
+
+    def plugin_frames(self, plugin: str, kind: FrameKind, frames: int) -> None:
+        """So many frames of 20 ms were heard by its taps, lost for them, or said by them; in any thread."""
         ...
 
 
@@ -81,6 +85,14 @@ class Host:
             run_blocking(step.stop())
         for choice in self.choices:
             choice.close()
+
+    def tapping(self) -> Mapping[str, int]:
+        """By plugin, how many calls it hears."""
+        taps: dict[str, int] = {}
+        for step in self.steps:
+            if step.taps:
+                taps[step.name] = taps.get(step.name, 0) + step.tapping
+        return taps
 
     def breakers(self) -> Mapping[str, int]:
         """By plugin, the worst state of its steps' breakers: 0 closed, 1 being tried, 2 open."""

@@ -5,14 +5,17 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from inspect import isawaitable
 from time import perf_counter
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pbx.dialplan.call import Call
-from pbx.dialplan.decisions import Decision, Defer
+from pbx.dialplan.decisions import Defer
 from pbx.dialplan.handler import Handler
 from pbx.dialplan.plugin_answers import Answer, Cause, Fault, Given, describe, finish
 from pbx.dialplan.plugin_process import Child, Recipe
-from pbx.dialplan.plugin_workers import Job, LoopThread, Workers
+from pbx.dialplan.plugin_workers import MAX_TAPS, Job, LoopThread, Workers
+
+if TYPE_CHECKING:
+    from pbx.dialplan.plugin_taps import OpenTap
 
 MAX_PROCESSES = 2
 _STOP_S = 2.0
@@ -34,6 +37,18 @@ class Runner(Protocol):
 
     def resume(self, defer: Defer) -> Job[Answer]:
         """Wait for a deferred decision."""
+        ...
+
+    def tap(self, call: Call) -> Job[Answer]:
+        """Ask what shall hear `call`."""
+        ...
+
+    def deliver(self, tap: "OpenTap") -> Job[None]:
+        """Have a tap hear what waits for it."""
+        ...
+
+    def rest(self) -> None:
+        """The last tap is over."""
         ...
 
     def stop(self) -> Job[Answer]:
@@ -60,7 +75,10 @@ class ThreadRunner:
 
     def __init__(self, handler: Handler, name: str) -> None:
         self._handler = handler
+        self._name = name
         self._workers = Workers(name)
+        # Of their own, so that a tap that is slow keeps no call waiting for a decision.
+        self._taps: Workers | None = None
 
     def start(self) -> Job[Answer]:
         """See Runner."""
@@ -74,6 +92,22 @@ class ThreadRunner:
         """See Runner."""
         return self._workers.submit(lambda: _now(lambda: defer.later, "exception"))
 
+    def tap(self, call: Call) -> Job[Answer]:
+        """See Runner."""
+        return self._workers.submit(lambda: _now(lambda: self._handler.tap(call), "exception"))
+
+    def deliver(self, tap: "OpenTap") -> Job[None]:
+        """See Runner."""
+        if self._taps is None:
+            self._taps = Workers(f"{self._name} taps", waiting=MAX_TAPS)
+        return self._taps.submit(lambda: tap.deliver_now(_run))
+
+    def rest(self) -> None:
+        """See Runner."""
+        taps, self._taps = self._taps, None
+        if taps is not None:
+            taps.stop()
+
     def stop(self) -> Job[Answer]:
         """See Runner."""
         return self._workers.submit(lambda: _now(self._handler.stop, "exception"))
@@ -81,6 +115,7 @@ class ThreadRunner:
     def close(self) -> None:
         """See Runner."""
         self._workers.stop()
+        self.rest()
 
 
 class LoopRunner:
@@ -101,6 +136,17 @@ class LoopRunner:
     def resume(self, defer: Defer) -> Job[Answer]:
         """See Runner."""
         return self._loop.submit(lambda: _soon(lambda: defer.later, "exception"))
+
+    def tap(self, call: Call) -> Job[Answer]:
+        """See Runner."""
+        return self._loop.submit(lambda: _soon(lambda: self._handler.tap(call), "exception"))
+
+    def deliver(self, tap: "OpenTap") -> Job[None]:
+        """See Runner."""
+        return self._loop.submit(tap.deliver_soon)
+
+    def rest(self) -> None:
+        """See Runner."""
 
     def stop(self) -> Job[Answer]:
         """See Runner."""
@@ -133,6 +179,17 @@ class ProcessRunner:
     def resume(self, defer: Defer) -> Job[Answer]:
         """Never asked for: a deferred decision cannot leave its process."""
         raise NotImplementedError
+
+    def tap(self, call: Call) -> Job[Answer]:
+        """Never asked for: `check` refuses taps in a process of their own."""
+        raise NotImplementedError
+
+    def deliver(self, tap: "OpenTap") -> Job[None]:
+        """Never asked for, likewise."""
+        raise NotImplementedError
+
+    def rest(self) -> None:
+        """See Runner."""
 
     def stop(self) -> Job[Answer]:
         """See Runner."""
@@ -179,7 +236,7 @@ def _ask(child: Child, call: Call, until: float) -> Answer:
     return child.ask(call, seconds) if seconds > 0 else Fault("timeout", "its process was not ready in time")
 
 
-def _now(act: Callable[[], Decision | Awaitable[Decision] | Awaitable[None]], cause: Cause) -> Answer:
+def _now(act: Callable[[], object], cause: Cause) -> Answer:
     """Run `act` in this thread, to the end of what it may ask to be awaited."""
     try:
         given = act()
@@ -195,10 +252,11 @@ def _run(awaitable: Awaitable[Any]) -> object:
     return asyncio.run(awaited())
 
 
-def _soon(act: Callable[[], Awaitable[Any]], cause: Cause) -> Coroutine[Any, Any, Answer]:
+def _soon(act: Callable[[], object], cause: Cause) -> Coroutine[Any, Any, Answer]:
     async def awaited() -> Answer:
         try:
-            return Given(await act())
+            given = act()
+            return Given(await given if isawaitable(given) else given)
         except BaseException as error:  # noqa: BLE001  # as above
             return Fault(cause, f"it raised {describe(error)}")
 

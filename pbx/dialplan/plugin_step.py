@@ -1,5 +1,6 @@
 """A plugin in a chain: asked elsewhere, for a limited time; what goes wrong costs its own call only."""
 
+import logging
 import pickle
 from collections.abc import Awaitable
 from dataclasses import replace
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field, WithJsonSchema
 
 from pbx.dialplan.call import Call
-from pbx.dialplan.decisions import Continue, Decision, Defer, Reject
+from pbx.dialplan.decisions import Continue, Decision, Defer, Reject, Talk
 from pbx.dialplan.handler import Ending, Handler
 from pbx.dialplan.plugin_answers import Answer, Fault, Given, describe
 from pbx.dialplan.plugin_breaker import Breaker
@@ -17,7 +18,7 @@ from pbx.dialplan.plugin_decisions import WrongDecision, checked
 from pbx.dialplan.plugin_host import Host
 from pbx.dialplan.plugin_process import Recipe
 from pbx.dialplan.plugin_runners import Runner, runner_for
-from pbx.dialplan.plugin_workers import Job
+from pbx.dialplan.plugin_workers import MAX_TAPS, Job
 from pbx.dialplan.scope import Scope
 from pbx.dialplan.steps import compile_step
 from pbx.dialplan.words import kind_of
@@ -25,7 +26,10 @@ from pbx.documents import Duration, Shape
 from pbx.errors import DocumentError, OperatorError, ResourcesExhausted
 
 if TYPE_CHECKING:
+    from pbx.dialplan.plugin_taps import OpenTap
     from pbx.dialplan.plugins import Plugin
+
+log = logging.getLogger("pbx")
 
 START_S = 30.0
 """How long a plugin's `start` may take."""
@@ -68,6 +72,7 @@ class PluginStep(Handler):
     def bind(self, scope: Scope) -> None:
         """Make the plugin's handler and compile what follows a failure."""
         self.breaker = Breaker()
+        self._taps = 0
         self._runner: Runner | None = None
         self._known = scope.build.known
         self._chains = scope.build.chains
@@ -81,6 +86,10 @@ class PluginStep(Handler):
         self.options = resolved(scope.build.directory_of(scope.full(())), self.options)
         self._recipe: Recipe | None = None
         if self.options.isolate == "process":
+            if hears(self.plugin.kind):
+                message = f"the plugin {self.name} hears calls, which a process of its own cannot"
+                scope.problem(f"{message}; leave isolate out", "isolate")
+                return
             try:
                 self._recipe = self.plugin.recipe(self.options)
             except Exception as error:  # noqa: BLE001  # pickling may raise anything
@@ -144,6 +153,7 @@ class PluginStep(Handler):
         if isinstance(answer, Given):
             try:
                 decision = checked(answer.value, call, self._known, self._chains)
+                check_talk(decision, type(self._inner))
             except WrongDecision as error:
                 answer = Fault("decision", str(error))
             else:
@@ -153,6 +163,71 @@ class PluginStep(Handler):
                 return decision
         self.breaker.failed(self.host.clock())
         return self._failed(answer, call, seconds)
+
+    # -- taps ------------------------------------------------------------------------------------------------
+
+    @property
+    def taps(self) -> bool:
+        """Whether the plugin may want to hear calls."""
+        return hears(type(self._inner))
+
+    async def tapped(self, call: Call, *, talks: bool) -> "OpenTap | None":
+        """What of the plugin hears `call`, opened; None when nothing does, or it failed, which is counted.
+
+        `close_tap` gives it back.
+        """
+        # They bring numpy, which verbs that ask plugins do without.
+        from pbx.dialplan.plugin_taps import OpenTap, WrongTap, checked_tap
+        from pbx.dialplan.tap import Line, Tap
+
+        runner = self._runner
+        if runner is None:
+            return None
+        if self._taps >= MAX_TAPS:
+            self._untapped(Fault("overload", "it hears too many calls"), call)
+            return None
+        try:
+            answer = await self._answer(runner.tap(call), self.options.timeout)
+        except ResourcesExhausted:
+            answer = Fault("overload", "too much of it is under way")
+        tap: Tap | None = None
+        if isinstance(answer, Given):
+            try:
+                tap = checked_tap(answer.value)
+            except WrongTap as error:
+                answer = Fault("decision", str(error))
+        if isinstance(answer, Fault):
+            self._untapped(answer, call)
+        if tap is None:
+            return None
+        self._taps += 1
+        return OpenTap(
+            tap,
+            Line(call, tap.rate, talks=talks),
+            runner,
+            name=self.name,
+            budget_s=self.options.timeout,
+            clock=self.host.clock,
+            observer=self.host.observer,
+        )
+
+    def close_tap(self) -> None:
+        """A tap of it is over."""
+        self._taps -= 1
+        if not self._taps and self._runner is not None:
+            self._runner.rest()
+
+    @property
+    def tapping(self) -> int:
+        """How many calls it hears."""
+        return self._taps
+
+    def _untapped(self, fault: Fault, call: Call) -> None:
+        log.warning("the plugin %s does not hear call %s: %s", self.name, call.id, fault.text)
+        if self.host.observer is not None:
+            self.host.observer.plugin_failed(self.name, fault.cause, None)
+
+    # -- asking ----------------------------------------------------------------------------------------------
 
     async def _ask(self, call: Call) -> Answer:
         if self._runner is None:
@@ -210,6 +285,17 @@ class PluginStep(Handler):
         if self.options.on_error == "reject":
             return Reject(500, reason)
         return Continue(reason)
+
+
+def hears(kind: type[Handler]) -> bool:
+    """Whether a plugin's class may want to hear calls."""
+    return kind.tap is not Handler.tap
+
+
+def check_talk(decision: Decision, kind: type[Handler]) -> None:
+    """Refuse to let a plugin talk that has no tap to do so. Raises WrongDecision."""
+    if isinstance(decision, Talk) and not hears(kind):
+        raise WrongDecision(f"it gave Talk, but {kind.__name__} has no tap(self, call) that could")
 
 
 def resolved(directory: Path, options: PluginStep.Options) -> PluginStep.Options:

@@ -20,6 +20,8 @@ T = TypeVar("T")
 MAX_THREADS = 8
 MAX_WAITING = 64
 MAX_TASKS = 256
+MAX_TAPS = 200
+"""How many calls one step of a chain hears at once."""
 
 # How long a loop may take to show that it still turns, after one of its jobs ran out of time.
 _SIGN_OF_LIFE_S = 0.2

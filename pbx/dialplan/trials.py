@@ -146,7 +146,7 @@ def _failures(trial: Trial, generation: Generation) -> Iterator[str]:
         wanted = getattr(expect, key)
         if wanted is not None and not _is(key, wanted, decision, found):
             yield f"expected {key} {_listed(wanted)}, found {said(decision)}"
-    for key in ("echo", "answer", "hangup"):
+    for key in ("echo", "talk", "answer", "hangup"):
         if key in given and kind_of(decision) != key:
             yield f"expected {key}, found {said(decision)}"
     yield from _details(trial)

@@ -20,6 +20,7 @@ from pbx.dialplan.decisions import (
     Queue,
     Redirect,
     Reject,
+    Talk,
     Voicemail,
 )
 
@@ -53,7 +54,7 @@ def said(decision: Decision) -> str:
             return f"redirect {decision.code} to {', '.join(decision.contacts)}"
         case Reject():
             return f"reject {decision.code}" + (f" {decision.phrase}" if decision.phrase else "")
-        case Answer() | Echo() | Hangup():
+        case Answer() | Echo() | Talk() | Hangup():
             return kind_of(decision)
     assert_never(decision)
 
@@ -113,7 +114,7 @@ def _fields(decision: Decision) -> dict[str, Any]:
             return {"chain": decision.chain}
         case Defer():
             return {"deadline": decision.deadline, "otherwise": as_json(decision.otherwise)}
-        case Continue() | Answer() | Echo() | Hangup():
+        case Continue() | Answer() | Echo() | Talk() | Hangup():
             return {}
     assert_never(decision)
 

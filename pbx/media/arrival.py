@@ -6,8 +6,17 @@ from pbx.media.bridges import can_mix, settle_bridge
 from pbx.media.companding import ALAW_TO_LINEAR, ULAW_TO_LINEAR
 from pbx.media.compiling import compiled
 from pbx.media.jitter import store
-from pbx.media.kernels.levels import octet_levels
-from pbx.media.layout import CLOSING, DISCARDED, NOT_AGREED, PACKETS, Tables
+from pbx.media.kernels.levels import glance, octet_levels
+from pbx.media.layout import (
+    CLOSING,
+    DISCARDED,
+    ENVELOPE,
+    NOT_AGREED,
+    PACKETS,
+    POWER_BITS,
+    TICK,
+    Tables,
+)
 from pbx.media.libc import monotonic
 from pbx.media.mixtables import CODECS, DECODE, NO_CODEC, PCMA, PCMU, TELEPHONE_EVENT, Mix
 from pbx.media.presses import take_event
@@ -57,6 +66,20 @@ def note_level(tables: Tables, mix: Mix, row: int, start: int, size: int, code: 
 
 
 @compiled
+def note_envelope(tables: Tables, row: int, start: int, size: int, codec: int, now: int) -> None:
+    """How loud a leg of G.711 is now, of packets that come together the loudest; others need a decoder."""
+    if codec == PCMU:
+        power = glance(tables.packet[start : start + size], ULAW_TO_LINEAR)
+    elif codec == PCMA:
+        power = glance(tables.packet[start : start + size], ALAW_TO_LINEAR)
+    else:
+        return
+    time = now // TICK
+    place = time % ENVELOPE
+    tables.envelopes[row, place] = max(tables.envelopes[row, place], time << POWER_BITS | power)
+
+
+@compiled
 def pass_on(
     tables: Tables, mix: Mix, row: int, start: int, size: int, extended: int, order: int, now: int
 ) -> None:
@@ -64,10 +87,13 @@ def pass_on(
     leg = tables.legs[row]
     part = mix.parts[row]
     code = tables.packet[1] & 0x7F
-    if part.audio != 0 and mix.stores[row].octets[DECODE + code] == TELEPHONE_EVENT:
-        take_event(tables, mix, row, start, size, tables.clock_rates[row, code], now)
-    if part.audio != 0 and leg.packets % LOOKED_AT == 0 and size > 0:
-        note_level(tables, mix, row, start, size, code)
+    if part.audio != 0 and size > 0:
+        codec = mix.stores[row].octets[DECODE + code]
+        note_envelope(tables, row, start, size, codec, now)
+        if codec == TELEPHONE_EVENT:
+            take_event(tables, mix, row, start, size, tables.clock_rates[row, code], now)
+        if leg.packets % LOOKED_AT == 0:
+            note_level(tables, mix, row, start, size, code)
     if part.buffering == 0 and part.bridge >= 0 and needs_matrix(tables, mix, row, code):
         mix.bridges[part.bridge].must_mix = 1
         settle_bridge(tables, mix, part.bridge, now)

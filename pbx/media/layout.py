@@ -153,6 +153,11 @@ ADDRESS_BYTES: Final = 32
 SOCKADDR_IN: Final = 16
 SOCKADDR_IN6: Final = 28
 
+# How loud each leg was by 20 ms of the clock, the latest five seconds: the number of the 20 ms, and below it
+# in so many bits the mean square of a packet that came then.
+ENVELOPE: Final = 256
+POWER_BITS: Final = 31
+
 PAYLOAD_TYPES: Final = 128
 NOT_AGREED: Final = 255
 CNAME_BYTES: Final = 16
@@ -284,6 +289,7 @@ class Tables(NamedTuple):
     payload_map: Array
     clock_rates: Array
     cnames: Array
+    envelopes: Array
     active: Array
     events: Array
     lateness: Array
@@ -305,6 +311,7 @@ class Shared(NamedTuple):
     payload_map: Array
     clock_rates: Array
     cnames: Array
+    envelopes: Array
 
 
 def share(rows: int) -> Shared:
@@ -315,6 +322,7 @@ def share(rows: int) -> Shared:
         np.full((rows, PAYLOAD_TYPES), NOT_AGREED, np.uint8),
         np.zeros((rows, PAYLOAD_TYPES), np.int32),
         np.zeros((rows, CNAME_BYTES), np.uint8),
+        np.zeros((rows, ENVELOPE), np.int64),
     )
 
 

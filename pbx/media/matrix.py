@@ -314,6 +314,13 @@ class Matrix:
         part["head"] = head + len(given)
         return len(given)
 
+    def feed_waiting(self, source: SourceId) -> int:
+        """Samples that a feed has still to play."""
+        if source not in self._sources:
+            return 0
+        part = self._shared.parts[source.row]
+        return int(part["head"]) - int(part["tail"])
+
     def close_source(self, source: SourceId) -> None:
         """End a source; its sounds are let go once the loop does not read them any more."""
         held = self._sources.get(source)
@@ -347,10 +354,9 @@ class Matrix:
         part = self._shared.parts[sink.row]
         head, tail = int(part["head"]), int(part["tail"])
         ring = self._shared.rings[sink.row - self._legs]
-        places = np.arange(tail, head) % mixtables.RING
-        found = (
-            ring[places] if kind != "stereo" else np.stack((ring[places], ring[places + mixtables.RING]), 1)
-        )
+        found = _ringed(ring[: mixtables.RING], tail, head)
+        if kind == "stereo":
+            found = np.stack((found, _ringed(ring[mixtables.RING :], tail, head)), 1)
         part["tail"] = head
         return found
 
@@ -412,6 +418,14 @@ class Matrix:
         posted = 0 if home is None else home.posted
         self._retired.append(_Retired(home, posted, part.row, held))
         self.sweep()
+
+
+def _ringed(ring: Samples, tail: int, head: int) -> Samples:
+    """A copy of what lies between two counts of a ring."""
+    start, end = tail % len(ring), head % len(ring)
+    if head > tail and end <= start:
+        return np.concatenate((ring[start:], ring[:end]))
+    return ring[start:end].copy()
 
 
 def _pieces(sounds: Sequence[Sound]) -> list[tuple[Samples, int]]:

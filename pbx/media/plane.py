@@ -20,6 +20,7 @@ from pbx.media.values import (
     Address,
     BridgeId,
     DigitHeard,
+    Envelope,
     Family,
     LegAudio,
     LegId,
@@ -297,6 +298,10 @@ class MediaPlane:
         """Give a feed samples; how many there was room for (about two seconds at 16 kHz)."""
         return self._matrix.feed(source, samples)
 
+    def feed_waiting(self, source: SourceId) -> int:
+        """How many samples of a feed have still to be heard."""
+        return self._matrix.feed_waiting(source)
+
     def close_source(self, source: SourceId) -> None:
         """End a source; its sounds are let go once the loop has."""
         self._matrix.close_source(source)
@@ -355,6 +360,10 @@ class MediaPlane:
         return (
             snapshots.leg_statistics(self._shared, leg, self._mix) if self._is_open(leg) else LegStatistics()
         )
+
+    def envelope(self, leg: LegId) -> Envelope:
+        """How loud a leg was in the latest five seconds; of a leg that is not open, empty."""
+        return snapshots.envelope(self._shared, leg) if self._is_open(leg) else Envelope(0, np.zeros(0))
 
     def hold(self, held: bool) -> None:
         """Gather what is ordered while `held`, and hand it over when it is not: one wake-up for all of it."""
@@ -439,6 +448,7 @@ class MediaPlane:
         shared.addresses[row] = 0
         shared.payload_map[row] = layout.NOT_AGREED
         shared.clock_rates[row] = 0
+        shared.envelopes[row] = 0
         # A short-term persistent name of 96 random bits (RFC 7022 §4.2).
         shared.cnames[row] = np.frombuffer(base64.b64encode(self._random_bytes(12)), np.uint8)
 

@@ -5,11 +5,14 @@ from collections.abc import Callable
 from operator import itemgetter
 from typing import Any
 
+import numpy as np
+
 from pbx.media.addresses import unpack
 from pbx.media.layout import (
     BUFFERED_BOUNDS,
     BUFFERED_TOTAL,
     DISCARDED,
+    ENVELOPE,
     ERRORS,
     EVENTS_LOST,
     LATENESS_BOUNDS,
@@ -17,6 +20,7 @@ from pbx.media.layout import (
     LEG,
     PACKETS,
     PASSES,
+    POWER_BITS,
     PROVEN,
     WORK_BOUNDS,
     WORK_TOTAL,
@@ -26,6 +30,7 @@ from pbx.media.layout import (
 from pbx.media.mixtables import ENCODED_FRAMES, MIXED, MIXED_FRAMES, SKIPPED_TICKS, Mix, SharedMix
 from pbx.media.values import (
     Drops,
+    Envelope,
     LegId,
     LegStatistics,
     LoopStatistics,
@@ -118,6 +123,20 @@ def leg_statistics(shared: Shared, leg: LegId, mix: SharedMix | None = None) -> 
         _mixed(mix.parts[leg.row]) if mix is not None else MixCounts(),
         Loudness._make(_LOUDNESS(row)),
     )
+
+
+def envelope(shared: Shared, leg: LegId) -> Envelope:
+    """How loud a leg was by 20 ms; each word is whole, and one that is overwritten meanwhile is later."""
+    words = shared.envelopes[leg.row].copy()
+    times = words >> POWER_BITS
+    end = int(times.max())
+    if not end:
+        return Envelope(0, np.zeros(0))
+    powers = np.full(ENVELOPE, np.nan)
+    places = times - (end - ENVELOPE + 1)
+    known = places >= 0
+    powers[places[known]] = words[known] & ((1 << POWER_BITS) - 1)
+    return Envelope(end, powers)
 
 
 def _received(row: Row) -> ReceiveCounts:

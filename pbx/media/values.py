@@ -187,6 +187,18 @@ class Loudness(NamedTuple):
     clipped: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """How loud a leg of G.711 was by 20 ms of a clock that all legs share.
+
+    `powers` are mean squares (16 bits), NaN where no packet came; the last one is of the 20 ms with the
+    number `end`. Empty: not known.
+    """
+
+    end: int
+    powers: "npt.NDArray[np.float64]"
+
+
 class MixCounts(NamedTuple):
     """What the matrix did for one leg while it was mixed.
 

@@ -256,7 +256,13 @@ class Metrics:
         )
         self._plugin_failures = Counter(
             "pbx_plugin_failures_total",
-            "Decisions that plugins failed to give.",
+            "Decisions that plugins failed to give, and failures of their taps.",
+            by_handler,
+            registry=registry,
+        )
+        self._plugin_frames = Counter(
+            "pbx_plugin_frames_total",
+            "Frames of 20 ms that taps of plugins heard, lost because they were slow, or said.",
             by_handler,
             registry=registry,
         )
@@ -467,6 +473,10 @@ class Metrics:
         self._plugin_failures.labels(handler, _known(cause, names.PLUGIN_FAILURE_CAUSES)).inc()
         if seconds is not None:
             self._plugin_seconds.labels(handler).observe(max(0.0, seconds))
+
+    def plugin_frames(self, plugin: str, kind: str, frames: int) -> None:
+        """So many frames of one of names.TAP_FRAMES passed a plugin's taps; in any thread."""
+        self._plugin_frames.labels(self._handler(plugin), _known(kind, names.TAP_FRAMES)).inc(frames)
 
     def _handler(self, name: str) -> str:
         return name if name in self._observed.handlers else names.OTHER

@@ -30,7 +30,11 @@ GAUGES: Final = {
 # Read from their owner at each scrape, a value for each handler.
 HANDLER_GAUGES: Final = {
     "pbx_plugin_breaker_state": "A plugin's circuit breaker: 0 closed, 1 being tried, 2 open.",
+    "pbx_plugin_taps_active": "Calls that a plugin hears.",
 }
+
+# What becomes of the frames of taps.
+TAP_FRAMES: Final = ("heard", "lost", "said")
 
 # Kept by their owner in buckets, and read at each scrape.
 DISTRIBUTIONS: Final = {
@@ -102,12 +106,12 @@ PLUGIN_FAILURE_CAUSES: Final = (
 
 DECISION_KINDS: Final = (
     "answer", "choice", "conference", "continue", "defer", "dial", "echo", "goto", "hangup", "menu", "play",
-    "queue", "redirect", "reject", "voicemail",
+    "queue", "redirect", "reject", "talk", "voicemail",
 )  # fmt: skip
 
 QUALITY_EVENTS: Final = (
-    "quality-alert", "quality-recovered", "one-way-audio", "dead-air", "clipping", "rtp-timeout",
-    "flows-again",
+    "quality-alert", "quality-recovered", "one-way-audio", "dead-air", "clipping",
+    "echo-suspected", "rtp-timeout", "flows-again",
 )  # fmt: skip
 # Dead air is one of both directions together.
 QUALITY_DIRECTIONS: Final = (*DIRECTIONS, "both")

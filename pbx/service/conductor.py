@@ -1,14 +1,14 @@
 """The conductor: stands between the endpoint and the switch, and asks the router for what calls need."""
 
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, ParamSpec, assert_never
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from pbx.call.call import Call
-from pbx.call.outputs import DigitPressed, Ending, Summoned
+from pbx.call.outputs import CallOutput, DigitPressed, Ending, Summoned
 from pbx.call.plan import Plan, Refuse, Summons
 from pbx.call.record import CallRecord
 from pbx.media.values import DigitHeard, SourceEnded
@@ -109,6 +109,11 @@ class Conductor:
         """End a call."""
         now = self._clock()
         self._send(self._guarded(now, self._switch.hang_up, call_id, now))
+
+    def tell(self, call_id: str, act: Callable[[Call, float], Iterable[CallOutput]]) -> None:
+        """Ask something of a call; one that is gone already is no error."""
+        now = self._clock()
+        self._send(self._guarded(now, self._switch.tell, call_id, lambda call: act(call, now), now))
 
     def queues_change(self, act: Callable[[float], Sequence[Output | AgentWanted]]) -> None:
         """Have the desk do something, and carry out what follows. What `act` raises passes."""

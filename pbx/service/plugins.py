@@ -27,6 +27,7 @@ class PluginLife:
         self._host.observer = metrics
         metrics.add_handlers(plugins.names)
         metrics.observe_handlers("pbx_plugin_breaker_state", self._host.breakers)
+        metrics.observe_handlers("pbx_plugin_taps_active", self._host.tapping)
 
     async def start(self, generation: Generation) -> None:
         """Start the plugins of `generation`. Raises OperatorError when one does not: none runs then."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from pbx.call.call import Call
+from pbx.call.echo import look_for_echo
 from pbx.call.leg import Leg
 from pbx.call.media import Media
 from pbx.call.quality_events import (
@@ -106,6 +107,14 @@ class QualityRounds:
                 continue
             lost = lost or isinstance(event, RtpTimeout)
             self._tell(leg, event)
+        if watch.looks_for_echo(now):
+            other = _other(leg)
+            reading = None
+            if other is not None and other.audio.row is not None:
+                reading = look_for_echo(self._media.envelope(other.audio.row), self._media.envelope(row))
+            suspected = watch.receive_echo(reading, now)
+            if suspected is not None:
+                self._tell(leg, suspected)
         self._observer.media_counted(before, statistics)
         return lost
 
@@ -127,8 +136,14 @@ class QualityRounds:
 
 def _said_dbov(leg: Leg) -> float | None:
     """How loud the other of two who talk was when last looked at; None of more, of prompts and of music."""
+    other = _other(leg)
+    return None if other is None or other.watch is None else other.watch.heard_dbov
+
+
+def _other(leg: Leg) -> Leg | None:
+    """The other of two who talk."""
     call = leg.call
     if not isinstance(call, Call) or call.state != "talking" or call.other is None:
         return None
     other = call.other if leg is call.caller else call.caller
-    return None if other is leg or other.watch is None else other.watch.heard_dbov
+    return None if other is leg else other

@@ -43,6 +43,7 @@ _STATES: Mapping[State, CallState] = {
     "waiting": "answered",
     "conferring": "answered",
     "echoing": "answered",
+    "attending": "answered",
     "talking": "answered",
     "ending": "ending",
     "ended": "ending",

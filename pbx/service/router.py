@@ -7,7 +7,7 @@ from typing import assert_never
 
 from pbx.call.call import Call
 from pbx.call.causes import CAUSE_OF_OUTCOME, STATUS_OF_OUTCOME, Outcome
-from pbx.call.plan import Collect, Join, Plan, PlaySounds, Refuse, Wait
+from pbx.call.plan import Attend, Collect, Join, Plan, PlaySounds, Refuse, Wait
 from pbx.call.plan import Echo as EchoPlan
 from pbx.call.recording import Recording
 from pbx.dialplan import decisions
@@ -19,6 +19,7 @@ from pbx.media.values import Sound
 from pbx.service.desk import Desk
 from pbx.service.destinations import Addresses, Destinations, Dialled
 from pbx.service.live import LiveFacts
+from pbx.service.taps import CallTaps
 from pbx.store.entries import Decided
 
 log = logging.getLogger("pbx")
@@ -52,6 +53,7 @@ class Router:
         self._decided: dict[str, list[Decided]] = {}
         self.observer: Callable[[Sequence[Decided]], None] | None = None
         self._asked: Counter[int] = Counter()
+        self._taps: CallTaps | None = None
 
     @property
     def generation(self) -> Generation:
@@ -68,6 +70,10 @@ class Router:
         """Let callers wait at this desk, in the queues of the live generation."""
         self._desk = desk
         desk.configure(self._generation.queues)
+
+    def serve_taps(self, taps: CallTaps) -> None:
+        """Let plugins hear calls."""
+        self._taps = taps
 
     async def route(self, call: Call, routed: RoutedCall, now: Callable[[], float]) -> Plan:
         """The first plan of a new call."""
@@ -101,6 +107,8 @@ class Router:
         """Whether a call is decided by `generation`, or may still ask it."""
         if generation is self.generation or self._asked[generation.number]:
             return True
+        if self._taps is not None and self._taps.needs(generation):
+            return True
         return any(kept is generation for kept, _ in self._verdicts.values())
 
     def calls_by_generation(self) -> Counter[int]:
@@ -118,6 +126,8 @@ class Router:
 
     def forget(self, call: Call) -> tuple[int, Sequence[Decided]]:
         """The call is over; gives the number of its generation, and what was decided about it."""
+        if self._taps is not None:
+            self._taps.forget(call.record.id)
         known = self._verdicts.pop(call.record.id, None)
         number = (self.generation if known is None else known[0]).number
         return number, self._decided.pop(call.record.id, ())
@@ -139,6 +149,8 @@ class Router:
             self._verdicts[call.record.id] = (generation, verdict)
             self._live.call_entered(call.record.id, {visit.chain for visit in verdict.path})
             self._record(call, verdict)
+            if self._taps is not None:
+                self._taps.decided(call, verdict)
         decision = verdict.decision
         match decision:
             case decisions.Dial():
@@ -179,6 +191,11 @@ class Router:
                 if isinstance(joined, Wait):
                     return joined
                 return await self.follow(call, joined, STATUS_OF_OUTCOME[joined], now)
+            case decisions.Talk():
+                tap = None if self._taps is None else await self._taps.attending(call, verdict)
+                if tap is not None:
+                    return Attend(tap)
+                return await self.follow(call, "played", 480, now)
             case decisions.Voicemail():
                 # `check` refuses dialplans that lead here; only a plugin can still ask for it.
                 return Refuse(501)

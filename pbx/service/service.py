@@ -58,6 +58,7 @@ from pbx.service.router import Router
 from pbx.service.screening import DIALOG_ALLOW, PRODUCT
 from pbx.service.shadow import Shadowing
 from pbx.service.switch import Switch
+from pbx.service.taps import CallTaps
 from pbx.service.watching import Watcher
 from pbx.sip.authentication import Authenticator
 from pbx.sip.digest import Algorithm, Ha1
@@ -265,6 +266,9 @@ class Service:
             self.queues.desk,
         )
         self.queues.conductor = self.conductor
+        self.taps = CallTaps(self.media, reactor.callFromThread, self.conductor.tell)
+        self.switch.shared.taps = self.taps
+        self.router.serve_taps(self.taps)
         self.reports = Reports(
             settings.domain, self.switch, self.router, self.conductor, self.media, self.endpoint, clock
         )
@@ -299,6 +303,7 @@ class Service:
         self._media_events = _MediaEvents(self.media.event_descriptor, self._media_happened)
         self._reactor.addReader(self._media_events)
         self.recordings.start()
+        self.taps.start()
         self._restore()
         await self.plugins.start(self.generations.first)
         self.generations.begin(self.router, self.plugins, self._in_thread)
@@ -388,6 +393,7 @@ class Service:
             for server in servers:
                 await _deferred(server.stop())
             await self.endpoint.stop()
+            self.taps.stop()
             await self.plugins.stop()
         finally:
             await self._stop_rest()

@@ -10,6 +10,7 @@ from pbx.call.recording import Recording
 from pbx.errors import ResourcesExhausted
 from pbx.media.values import (
     BridgeId,
+    Envelope,
     LegAudio,
     LegId,
     LegStatistics,
@@ -20,6 +21,9 @@ from pbx.media.values import (
 )
 from pbx.media.wav import Samples
 from pbx.sdp.crypto import Security
+
+FEED = 99
+"""The number that stands for a feed among sounds."""
 
 
 def a_sound(number: int = 1) -> Sound:
@@ -83,8 +87,12 @@ class FakeMedia:
         self.gains: dict[tuple[BridgeId, Member, Member], float] = {}
         self.sources: dict[SourceId, Source] = {}
         self.sinks: dict[SinkId, Sink] = {}
+        # What feeds were given and have not played.
+        self.fed: dict[SourceId, Samples] = {}
         # What is counted of a leg; nothing, unless a test says otherwise.
         self.counted: dict[LegId, LegStatistics] = {}
+        # How loud legs were; not known, unless a test says so.
+        self.envelopes: dict[LegId, Envelope] = {}
         self._next = 0
 
     def open(self, family: Literal[4, 6] = 4, beside: LegId | None = None) -> tuple[LegId, int]:
@@ -180,12 +188,36 @@ class FakeMedia:
         self.sources[source] = Source(sounds, loops)
         return source
 
+    def open_feed(self, rate: int = 16000) -> SourceId:
+        source = self.play([a_sound(FEED)], loops=True)
+        self.fed[source] = np.zeros(0, np.int16)
+        return source
+
+    def feed(self, source: SourceId, samples: Samples) -> int:
+        self.fed[source] = np.concatenate((self.fed[source], samples))
+        return len(samples)
+
+    def feed_waiting(self, source: SourceId) -> int:
+        return len(self.fed[source])
+
+    def heard_of(self, source: SourceId) -> Samples:
+        """What a feed was given since, which is heard now."""
+        found = self.fed[source]
+        self.fed[source] = found[:0]
+        return found
+
     def close_source(self, source: SourceId) -> None:
         self.leave(source)
         del self.sources[source]
+        self.fed.pop(source, None)
 
     def open_sink(
-        self, *, kind: Literal["one", "mix", "stereo"], left: LegId | None = None, right: LegId | None = None
+        self,
+        *,
+        kind: Literal["one", "mix", "stereo"],
+        left: LegId | None = None,
+        right: LegId | None = None,
+        rate: int = 8000,
     ) -> SinkId:
         if len(self.sinks) >= self.limit:
             raise ResourcesExhausted("sinks", 2)
@@ -224,6 +256,9 @@ class FakeMedia:
         del self.rows[leg]
         self.closed.append(leg)
         return self.counted.pop(leg, LegStatistics())
+
+    def envelope(self, leg: LegId) -> Envelope:
+        return self.envelopes.get(leg, Envelope(0, np.zeros(0)))
 
     def statistics(self, leg: LegId) -> LegStatistics:
         return self.counted.get(leg, LegStatistics())

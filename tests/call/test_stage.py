@@ -69,6 +69,23 @@ class Stages(RuleBasedStateMachine):
         self.media.close_sink(self.stage.sink)
         self.stage.unlisten()
 
+    @precondition(lambda self: len(self.stage.taps) < 3)
+    @rule()
+    def tap(self) -> None:
+        self.stage.tap("mix", None, None, 8000)
+
+    @precondition(lambda self: self.stage.taps)
+    @rule()
+    def untap(self) -> None:
+        self.media.close_sink(self.stage.taps.pop())
+        self.stage.settle()
+
+    @invariant()
+    def sinks_hear_what_is_said(self) -> None:
+        if self.seated:
+            mixed = {member for members in self.media.bridges.values() for member in members}
+            assert set(self.media.sinks) <= mixed
+
     @invariant()
     def everybody_hears_what_they_should(self) -> None:
         for number in (0, 1):
@@ -82,7 +99,10 @@ class Stages(RuleBasedStateMachine):
     @invariant()
     def nothing_is_mixed_without_need(self) -> None:
         mixed = self.seated and (
-            self.sound is not None or self.stage.sink is not None or len(self.seated) != 2
+            self.sound is not None
+            or self.stage.sink is not None
+            or len(self.stage.taps) > 0
+            or len(self.seated) != 2
         )
         assert len(self.media.bridges) == (1 if mixed else 0)
         assert len(self.media.sources) == (self.sound is not None)

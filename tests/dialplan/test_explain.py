@@ -27,6 +27,7 @@ from pbx.dialplan.decisions import (
     Queue,
     Redirect,
     Reject,
+    Talk,
     Voicemail,
 )
 from pbx.dialplan.explain import explain, explanation_json, ladder
@@ -132,6 +133,7 @@ WORDS: list[tuple[Decision, str, dict[str, Any]]] = [
         {"kind": "conference", "room": "8", "muted": True, "announce": ["hi"], "reason": ""},
     ),
     (Echo(), "echo", {"kind": "echo", "reason": ""}),
+    (Talk("why"), "talk", {"kind": "talk", "reason": "why"}),
     (
         Redirect(("sip:a@b", "sip:c@d")),
         "redirect 302 to sip:a@b, sip:c@d",

@@ -11,7 +11,7 @@ import pbx.dialplan.plugin_strategies as guarded
 from pbx import Standing, Strategy, Wanted
 from pbx.cli import main
 from pbx.dialplan.compiler import compile_dialplan
-from pbx.dialplan.plugin_answers import Cause
+from pbx.dialplan.plugin_answers import Cause, FrameKind
 from pbx.dialplan.plugin_breaker import FAILURES
 from pbx.dialplan.plugins import Plugins, load_plugins, strategies_of
 from pbx.dialplan.queue_rehearsal import rehearse
@@ -39,6 +39,9 @@ class Counted:
     def plugin_failed(self, plugin: str, cause: Cause, seconds: float | None) -> None:
         assert seconds is None or seconds >= 0
         self.heard.append(f"{plugin} {cause}")
+
+    def plugin_frames(self, plugin: str, kind: FrameKind, frames: int) -> None:
+        raise AssertionError("nobody has a tap")
 
 
 def choosing(body: str, *, head: str = "") -> tuple[Plugins, Counted]:

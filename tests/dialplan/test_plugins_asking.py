@@ -11,6 +11,7 @@ import pytest
 from pbx.dialplan.decisions import Dial, Echo, Reject
 from pbx.dialplan.explain import explain, ladder
 from pbx.dialplan.generation import Generation, Verdict
+from pbx.dialplan.plugin_answers import FrameKind
 from pbx.dialplan.plugin_breaker import FAILURES, LONGEST_PAUSE_S, PAUSE_S, Breaker
 from pbx.dialplan.plugin_host import run_blocking
 from pbx.dialplan.plugin_step import PluginStep
@@ -39,6 +40,9 @@ class Counted:
     def plugin_failed(self, plugin: str, cause: str, seconds: float | None) -> None:
         self.told.append((plugin, "failed", cause))
         self.seconds.append(seconds)
+
+    def plugin_frames(self, plugin: str, kind: FrameKind, frames: int) -> None:
+        raise AssertionError("nobody has a tap")
 
 
 def step_of(tree: Generation) -> PluginStep:

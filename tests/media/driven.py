@@ -96,7 +96,8 @@ class Stage:
     def __init__(self, legs: int) -> None:
         self.count = legs
         self.arena = layout.Arena()
-        self.tables = layout.tables(layout.share(legs), self.arena)
+        self.shared = layout.share(legs)
+        self.tables = layout.tables(self.shared, self.arena)
         self.mix = mixtables.mix_tables(mixtables.share_mix(legs))
         self._pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(legs)]
         for pair in self._pairs:

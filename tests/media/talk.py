@@ -81,6 +81,8 @@ class Talk:
         self.heard: dict[Phone, list[tuple[float, Heard]]] = {phone: [] for phone in phones}
         self._pause = threading.Event()
         self._due = 0.0
+        # The longest that a tick has begun after it was due: the machine had no time for us.
+        self.late_s = 0.0
         self._by_socket = {phone.socket: phone for phone in phones}
 
     def run(
@@ -94,6 +96,7 @@ class Talk:
         if self._due == 0.0:
             self._due = perf_counter()
         for number in range(frames):
+            self.late_s = max(self.late_s, perf_counter() - self._due)
             if at and number in at:
                 at[number]()
             for phone in self.phones:

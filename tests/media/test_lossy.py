@@ -5,7 +5,6 @@ import pytest
 
 from pbx.media import layout
 from pbx.media.companding import LINEAR_TO_ULAW
-from pbx.media.layout import Shared
 from pbx.media.mixtables import SharedMix
 from pbx.media.snapshots import leg_statistics
 from pbx.media.values import LegId, LegStatistics
@@ -30,9 +29,7 @@ SPREAD = 60_000
 
 
 def statistics_of(stage: Stage, row: int) -> LegStatistics:
-    tables = stage.tables
-    shared = Shared(tables.legs, tables.addresses, tables.payload_map, tables.clock_rates, tables.cnames)
-    return leg_statistics(shared, LegId(row, 1), SharedMix(*stage.mix[:3]))
+    return leg_statistics(stage.shared, LegId(row, 1), SharedMix(*stage.mix[:3]))
 
 
 @pytest.mark.parametrize("seed", [1, 2])

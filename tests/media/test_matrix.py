@@ -1,8 +1,13 @@
 """The matrix over real RTP: who hears whom, by frequency and bit for bit."""
 
+from bisect import bisect
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from pbx.media.matrix import _ringed
 from pbx.media.plane import MediaPlane
 from pbx.media.values import LegId, Sound, SourceEnded
 from tests.media.support import Phone, Phones, new_plane, next_event, obeyed, wait_until
@@ -12,10 +17,24 @@ pytestmark = pytest.mark.network
 
 TONES = (440.0, 620.0, 950.0, 1300.0)
 
+# A tick that runs later than this has packets that are too late for it.
+_STALL_S = 0.005
+_TRIES = 5
+
 
 def speakers(phones: Phones, plane: MediaPlane, count: int) -> tuple[list[Phone], list[LegId]]:
     made = [phones.new() for _ in range(count)]
     return made, [mixed_leg(plane, phone) for phone in made]
+
+
+@given(st.integers(1, 40), st.integers(0, 10**6), st.integers(0, 40))
+def test_what_lies_in_a_ring_comes_out_in_order(size: int, tail: int, count: int) -> None:
+    count = min(count, size)
+    ring = np.arange(size, dtype=np.int16)
+    places = np.arange(tail, tail + count) % size
+    found = _ringed(ring, tail, tail + count)
+    assert np.array_equal(found, ring[places])
+    assert not np.shares_memory(found, ring)
 
 
 def test_in_a_conference_each_hears_exactly_the_others_and_a_whisper_only_its_target(
@@ -186,26 +205,44 @@ def test_packets_of_other_lengths_are_sent_and_taken(
 
 
 def test_relay_conference_relay_without_a_lost_packet_or_a_jump(phones: Phones) -> None:
-    """A tone goes on sample by sample while a third leg joins and leaves; nothing is inserted or left out."""
-    plane = new_plane()
-    try:
-        (alice, bob, carol), (a, b, c) = speakers(phones, plane, 3)
-        pair = plane.bridge(a, b)
-        assert pair is not None
-        obeyed(plane)
-        voice = tone(437, 2.4)
-        talk = Talk([alice, bob, carol])
-        talk.run(
-            110,
-            lambda phone, number: ulaw(frames_of(voice, number)) if phone is alice else None,
-            {30: lambda: plane.join(pair, c), 70: lambda: plane.leave(c)},
-        )
-        talk.rest(0.1)
-        assert plane.shows(a) == "relayed"
-        heard = [each for _, each in talk.heard[bob]]
-        assert [each.sequence - heard[0].sequence for each in heard] == list(range(len(heard)))
-        assert set(np.diff([each.timestamp for each in heard]).tolist()) == {160}
-        assert b"".join(each.payload for each in heard) == ulaw(voice[: 110 * 160])
-        assert hears(talk.samples(carol, 20), 437)
-    finally:
-        plane.stop()
+    """A tone goes on sample by sample while a third leg joins and leaves; nothing is inserted or left out.
+
+    A machine that stalls makes packets late, and late ones are made up for: then it is tried again.
+    """
+    for _ in range(_TRIES):
+        plane = new_plane()
+        try:
+            if _passed_unheard(phones, plane):
+                return
+        finally:
+            plane.stop()
+    pytest.fail(f"the machine stalled in each of {_TRIES} tries, or the change is heard")
+
+
+def _passed_unheard(phones: Phones, plane: MediaPlane) -> bool:
+    """Whether a leg came and went; False when the machine stalled meanwhile and something was heard of it."""
+    (alice, bob, carol), (a, b, c) = speakers(phones, plane, 3)
+    pair = plane.bridge(a, b)
+    assert pair is not None
+    obeyed(plane)
+    voice = tone(437, 2.4)
+    talk = Talk([alice, bob, carol])
+    talk.run(
+        110,
+        lambda phone, number: ulaw(frames_of(voice, number)) if phone is alice else None,
+        {30: lambda: plane.join(pair, c), 70: lambda: plane.leave(c)},
+    )
+    talk.rest(0.1)
+    assert plane.shows(a) == "relayed"
+    heard = [each for _, each in talk.heard[bob]]
+    whole = b"".join(each.payload for each in heard) == ulaw(voice[: 110 * 160])
+    late_ticks = sum(
+        plane.loop_statistics.lateness[bisect(plane.loop_statistics.bounds_ms, _STALL_S * 1000) :]
+    )
+    if not whole and (talk.late_s > _STALL_S or late_ticks):
+        return False
+    assert [each.sequence - heard[0].sequence for each in heard] == list(range(len(heard)))
+    assert set(np.diff([each.timestamp for each in heard]).tolist()) == {160}
+    assert whole
+    assert hears(talk.samples(carol, 20), 437)
+    return True

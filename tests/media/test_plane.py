@@ -46,6 +46,13 @@ def media_thread(event_descriptor: int) -> MediaThread:
     )
 
 
+def test_nothing_is_known_of_the_loudness_of_a_leg_that_is_not_open(plane: MediaPlane) -> None:
+    leg, _ = plane.open()
+    assert plane.envelope(leg).end == 0
+    plane.close(leg)
+    assert len(plane.envelope(leg).powers) == 0
+
+
 def test_ports_are_even_and_in_the_range(plane: MediaPlane) -> None:
     opened = [plane.open()[1] for _ in range(10)]
     assert len(set(opened)) == 10

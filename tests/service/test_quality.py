@@ -3,6 +3,7 @@
 import logging
 from datetime import UTC, datetime
 
+import numpy as np
 import pytest
 
 from pbx.call.record import CallRecord, Note
@@ -20,6 +21,7 @@ from pbx.media.values import (
 from pbx.service import quality
 from pbx.service.clock import Clock
 from pbx.service.ledger import CallBook
+from tests.call.envelopes import SLOTS, seen, speech, with_echo
 from tests.service.house import House
 from tests.service.phone import Dialogue, Phone
 from tests.service.test_answering import DIALPLAN, registered
@@ -201,6 +203,32 @@ def test_a_silent_listener_is_no_dead_air(house: House, alice: Phone, bob: Phone
     call, _ = talking(alice, bob)
     flows(house, 40, power=1_000_000)
     assert told(finish(house, call, bob)) == []
+
+
+@pytest.mark.parametrize("echoes", [True, False])
+def test_an_echo_is_told_of_the_leg_that_it_comes_from(
+    house: House, alice: Phone, bob: Phone, echoes: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    call, _ = talking(alice, bob)
+    random = np.random.default_rng(1)
+    size = 16 * 250
+    said = speech(random, size)
+    quiet = np.full(size, -90.0)
+    heard = with_echo(quiet, said, slots=6, loss_db=12) if echoes else quiet
+    with caplog.at_level(logging.WARNING):
+        for end in range(SLOTS, size, 250):
+            # Alice speaks, and Bob's phone sends it back.
+            house.media.envelopes[house.media.leg_to(ALICE)] = seen(random, said, end)
+            house.media.envelopes[house.media.leg_to(BOB)] = seen(random, heard, end)
+            flows(house, 5)
+    series = 'pbx_quality_events_total{cause="echo-suspected",direction="in",trunk=""} 1.0'
+    assert (series in page(house)) is echoes
+    assert ("what it is sent seems to come back, 120 ms later" in caplog.text) is echoes
+    watched = [(leg.label, leg.watch) for leg in next(iter(house.switch.calls.values())).legs]
+    troubles = [label for label, watch in watched if watch is not None and watch.troubles]
+    assert troubles == (["user/1002"] if echoes else [])
+    noted = finish(house, call, bob)
+    assert told(noted) == ([("user/1002", "echo-suspected", "in")] if echoes else [])
 
 
 def test_what_was_dropped_and_buffered_is_counted_while_the_call_lasts(

@@ -56,10 +56,10 @@ class Caller:
             self.pbx,
         )
 
-    def invite(self, to: str) -> None:
+    def invite(self, to: str, body: str = SDP) -> None:
         """Begin a new call."""
         self.serial += 1
-        self._send("INVITE", to, "1 INVITE", f"To: <sip:{to}@pbx.example>\r\n", SDP)
+        self._send("INVITE", to, "1 INVITE", f"To: <sip:{to}@pbx.example>\r\n", body)
 
     def acknowledge(self, response: Response) -> None:
         """ACK the final response of the last INVITE."""
@@ -85,6 +85,21 @@ class Caller:
             f"{name}: {request.get(name)}\r\n" for name in ("from", "to", "call-id", "cseq")
         )
         self.line.sendto(f"SIP/2.0 200 OK\r\n{headers}Content-Length: 0\r\n\r\n".encode(), self.pbx)
+
+    def answer_with(self, invite: Request, body: str) -> None:
+        """200 with a description, for an INVITE that came."""
+        host, port = self.line.getsockname()
+        headers = "".join(f"Via: {via}\r\n" for via in invite.all("via")) + "".join(
+            f"{name}: {invite.get(name)}\r\n" for name in ("from", "call-id", "cseq")
+        )
+        self.line.sendto(
+            (
+                f"SIP/2.0 200 OK\r\n{headers}To: {invite.get('to')};tag=callee\r\n"
+                f"Contact: <sip:callee@{host}:{port}>\r\nContent-Type: application/sdp\r\n"
+                f"Content-Length: {len(body)}\r\n\r\n{body}"
+            ).encode(),
+            self.pbx,
+        )
 
     def hear(self) -> Request | Response:
         """The next message. Raises TimeoutError."""

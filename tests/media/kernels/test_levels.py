@@ -26,6 +26,13 @@ def test_clipped_twin(values: list[int]) -> None:
     assert levels.clipped_samples(np.array(values, np.int16)) == sum(abs(value) >= 32124 for value in values)
 
 
+@given(st.binary(max_size=400))
+def test_glance_twin(octets: bytes) -> None:
+    squares = [int(ULAW_TO_LINEAR[octet]) ** 2 for octet in octets[:: levels.GLANCE]]
+    expected = sum(squares) // max(len(squares), 1)
+    assert levels.glance(np.frombuffer(octets, np.uint8), ULAW_TO_LINEAR) == expected
+
+
 def test_the_loudest_of_both_laws_is_clipped() -> None:
     assert levels.clipped_samples(ULAW_TO_LINEAR) == 2
     assert levels.clipped_samples(ALAW_TO_LINEAR) == 2
