@@ -82,7 +82,7 @@ def call(subject: Subject, answering: Callees, rate: float, count: int) -> Load:
     arguments = [subject.address, "-s", NUMBER, "-p", str(free_sip_port()), "-m", str(count)]
     arguments += ["-r", str(rate), "-l", str(_OPEN_CALLS), "-timer_resol", "2", "-recv_timeout", "20000"]
     port = int(subject.address.rpartition(":")[2])
-    before = machine.datagrams_dropped(port), answering.retransmitted(), answering.failed()
+    before = machine.datagrams_dropped({port}), answering.retransmitted(), answering.failed()
     process = _start(subject, "caller", statistics, arguments)
     try:
         process.wait(count / rate + _PATIENCE_S)
@@ -97,7 +97,7 @@ def call(subject: Subject, answering: Callees, rate: float, count: int) -> Load:
         successful=_count(row, "SuccessfulCall(C)"),
         failed=_count(row, "FailedCall(C)") + answering.failed() - before[2],
         retransmitted=_count(row, "Retransmissions(C)") + answering.retransmitted() - before[1],
-        dropped_datagrams=machine.datagrams_dropped(port) - before[0],
+        dropped_datagrams=machine.datagrams_dropped({port}) - before[0],
         rate=float(row.get("CallRate(C)") or 0),
         answer_ms=_milliseconds(row.get("ResponseTime1(C)") or ""),
     )

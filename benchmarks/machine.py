@@ -6,8 +6,9 @@ import resource
 import statistics
 import sysconfig
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Container, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 # The reference loop takes about a millisecond of CPU on the machines that the project's figures come from.
@@ -37,12 +38,19 @@ def resident_bytes(pid: int) -> int:
     return 0
 
 
-def datagrams_dropped(port: int) -> int:
-    """UDP datagrams that the kernel has dropped for local `port` because the socket's buffer was full."""
-    wanted = f":{port:04X}"
+def datagrams_dropped(ports: Container[int]) -> int:
+    """UDP datagrams that the kernel has dropped for these local ports because a socket's buffer was full."""
     with Path("/proc/net/udp").open(encoding="ascii") as table:
         rows = [line.split() for line in table if ":" in line.split()[1]]
-    return sum(int(row[-1]) for row in rows if row[1].endswith(wanted))
+    return sum(int(row[-1]) for row in rows if int(row[1].rpartition(":")[2], 16) in ports)
+
+
+def stolen_s(core: int | None) -> float:
+    """Seconds that the hypervisor has given a core to others, of all cores when it is None."""
+    name = "cpu" if core is None else f"cpu{core}"
+    with Path("/proc/stat").open(encoding="ascii") as table:
+        fields = next(line.split() for line in table if line.split()[0] == name)
+    return int(fields[8]) / os.sysconf("SC_CLK_TCK")
 
 
 def limit_memory(pid: int, octets: int) -> None:
@@ -67,10 +75,34 @@ def python_build() -> str:
     return f"{platform.python_implementation()} {platform.python_version()}{how}"
 
 
+@cache
 def cores() -> tuple[int, int | None]:
-    """The core of the service and the one of its load; None when there is only one core."""
+    """The core of the service and the one of its load; None when there is only one core.
+
+    As it was when first asked: who then keeps to one of them still knows of the other.
+    """
     allowed = sorted(os.sched_getaffinity(0))
     return allowed[0], allowed[1] if len(allowed) > 1 else None
+
+
+@contextmanager
+def session_first() -> Iterator[None]:
+    """Let work of other sessions wait for that of this one, whose own threads stand to each other as before.
+
+    See sched(7), autogroup; without that, or the right to, nothing changes.
+    """
+    group = Path("/proc/self/autogroup")
+
+    def write(nice: str) -> None:
+        with suppress(OSError):
+            group.write_text(nice, encoding="ascii")
+
+    before = group.read_text(encoding="ascii").split()[-1] if group.exists() else "0"
+    write("-20")
+    try:
+        yield
+    finally:
+        write(before)
 
 
 @contextmanager

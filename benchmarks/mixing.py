@@ -4,31 +4,35 @@
 
 Each scene runs in turn with a bare compiled loop that passes on as many packets (see `benchmarks.relay`),
 over loopback; time is that of the media thread. Every leg sends 50 packets of noise a second and is sent 50.
+
+Two things are told of ticks, which are 20 ms apart: how many came more than 20 ms late, and how much CPU the
+thread used from one to the next, at most and on the average. A machine that does something else makes ticks
+late; only the other figure says whether there is too much to do.
 """
 
 import argparse
 import json
+import math
 import statistics
 import sys
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from multiprocessing import Pipe, Process
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from benchmarks import relay
+from benchmarks import machine, relay
+from benchmarks.talkers import FRAME_S, Talkers
+from pbx.cli.interop.ports import IPV4 as HOST
 from pbx.media import cache
 from pbx.media.plane import MediaPlane
-from pbx.media.values import CodecName, LegAudio, LegId, Sound
+from pbx.media.values import CodecName, LegAudio, LegId, LoopStatistics, Sound
 
-# A tick that runs later than this has taken the place of the next one.
+# A tick that runs later than this has taken the place of the next one; so much work does not fit into one.
 LATE_MS: Final = 20.0
 _TYPES: Final[dict[CodecName, int]] = {"PCMU": 0, "PCMA": 8, "G722": 9}
 _MUSIC_SECONDS: Final = 30
-_SETTLING: Final = 1.5
 
 Join = Callable[[MediaPlane, Sequence[LegId]], None]
 
@@ -51,26 +55,35 @@ class Found:
     legs: int
     us_per_packet: float
     bare_us_per_packet: float
+    ratio: float
     goal_us: float | None
     packets: int
-    sent_to_legs: int
+    answers: int
+    fewest: int
+    expected: int
+    ticks: int
     late_ticks: int
+    full_ticks: int
     skipped_ticks: int
-    load_late_ms: float
+    work_ms: float
+    work_most_ms: float
+    load: dict[str, Any]
 
     def line(self) -> str:
         """One row of the table."""
         goal = "-" if self.goal_us is None else f"{self.goal_us:g}"
         return (
-            f"{self.name:<28} {self.legs:>5}  {self.us_per_packet:>8.2f}  {goal:>5}"
-            f"  {self.bare_us_per_packet:>9.2f}  {self.us_per_packet / self.bare_us_per_packet:>5.2f}"
-            f"  {self.packets:>8}  {self.sent_to_legs:>8}  {self.late_ticks:>4}  {self.skipped_ticks:>7}"
-            f"  {self.load_late_ms:>7.1f}"
+            f"{self.name:<28} {self.legs:>5}  {self.us_per_packet:>6.2f}  {goal:>4}"
+            f"  {self.bare_us_per_packet:>9.2f}  {self.ratio:>5.2f}  {self.packets:>7}  {self.answers:>7}"
+            f"  {self.fewest:>6} of {self.expected:<4}"
+            f"  {self.ticks:>5}  {self.late_ticks:>4}  {self.full_ticks:>4}"
+            f"  {self.work_ms:>7.2f}  {self.work_most_ms:>7g}  {relay.load_words(self.load)}"
         )
 
 
 HEADER: Final = (
-    f"{'scene':<28}  legs    packet   goal  bare loop  ratio   packets   answers  late  skipped  load late"
+    f"{'scene':<28}  legs  packet  goal  bare loop  ratio  packets  answers  fewest heard  ticks  late  full"
+    "  work ms  at most"
 )
 
 SMOKE: Final = "twenty rooms"
@@ -120,20 +133,33 @@ def scenes() -> list[Scene]:
 CURVE: Final = (10, 50, 100, 200, 500, 1000)
 
 
-def through_plane(connection: Any, addresses: list[Any], scene: Scene, seconds: float, root: Path) -> Any:
-    """One run of a scene: what it cost, what was sent, and how late the ticks were."""
-    connection.send("")
-    connection.send(tuple(_TYPES[codec] for codec in scene.codecs))
-    plane = MediaPlane(ports=range(20000, 32000), pool=len(addresses), cache_directory=root)
+@dataclass(frozen=True, slots=True)
+class Mixed:
+    """One run of a scene: what it cost, and how its ticks were."""
+
+    run: relay.Run
+    ticks: int
+    late: int
+    full: int
+    skipped: int
+    work_s: float
+    work_most_ms: float
+
+
+def through_plane(talkers: Talkers, scene: Scene, seconds: float, root: Path) -> Mixed:
+    """One run of a scene."""
+    talkers.secure(None)
+    talkers.speak([_TYPES[codec] for codec in scene.codecs])
+    plane = MediaPlane(ports=relay.media_ports(talkers.legs), pool=talkers.legs, cache_directory=root)
     plane.start()
     try:
         legs = []
-        for address, codec in zip(addresses, scene.codecs, strict=True):
+        for codec in scene.codecs:
             leg, port = plane.open()
             own = _TYPES[codec]
             plane.configure(
                 leg,
-                remote=address,
+                remote=(HOST, talkers.port),
                 receive=True,
                 send=True,
                 payload_map={0: 0} if own == 0 else {},
@@ -142,58 +168,73 @@ def through_plane(connection: Any, addresses: list[Any], scene: Scene, seconds: 
             )
             legs.append((leg, port))
         scene.join(plane, [leg for leg, _ in legs])
-        # Everybody is there and the sockets are connected before anything is counted.
-        threading.Event().wait(_SETTLING)
-        thread = next(each for each in threading.enumerate() if each.name.startswith("pbx-media"))
-        before = plane.loop_statistics
-        run = relay.measure(connection, [port for _, port in legs], thread, seconds)
-        after = plane.loop_statistics
-        counted = zip((0.0, *after.bounds_ms), after.lateness, before.lateness, strict=True)
-        late = sum(new - old for least, new, old in counted if least >= LATE_MS)
-        return run, late, after.skipped_ticks - before.skipped_ticks
+        talkers.connect([port for _, port in legs])
+        meter = relay.ThreadMeter(relay.media_thread())
+        readings: list[LoopStatistics] = []
+
+        def read() -> None:
+            meter()
+            readings.append(plane.loop_statistics)
+
+        talk = talkers.talk(seconds, meter=read)
+        return _mixed(relay.Run(talk, meter.used_s, meter.waited_s, meter.stolen_s), *readings)
     finally:
         plane.stop()
 
 
+def _mixed(run: relay.Run, before: LoopStatistics, after: LoopStatistics) -> Mixed:
+    late = [new - old for new, old in zip(after.lateness, before.lateness, strict=True)]
+    work = [new - old for new, old in zip(after.work, before.work, strict=True)]
+    # The last bucket has no upper bound.
+    upper = (*after.work_bounds_ms, math.inf)
+    return Mixed(
+        run,
+        ticks=sum(work),
+        late=sum(
+            count for least, count in zip((0.0, *after.bounds_ms), late, strict=True) if least >= LATE_MS
+        ),
+        full=sum(count for most, count in zip(upper, work, strict=True) if most > LATE_MS),
+        skipped=after.skipped_ticks - before.skipped_ticks,
+        work_s=after.work_total_s - before.work_total_s,
+        work_most_ms=max((most for most, count in zip(upper, work, strict=True) if count), default=0.0),
+    )
+
+
 def measure(scene: Scene, seconds: float, repeat: int, root: Path) -> Found:
     """A scene and the bare loop in turn, `repeat` times; medians."""
-    here, there = Pipe()
-    legs = len(scene.codecs)
-    generator = Process(target=relay.phones, args=(there, legs // 2, str(root)), daemon=True)
-    generator.start()
-    try:
-        addresses = here.recv()
+    with Talkers(len(scene.codecs), machine.cores()[1], root) as talkers:
         runs = [
-            (
-                through_plane(here, addresses, scene, seconds, root),
-                relay.through_bare_loop(here, addresses, seconds),
-            )
+            (through_plane(talkers, scene, seconds, root), relay.through_bare_loop(talkers, seconds))
             for _ in range(repeat)
         ]
-        here.send(None)
-        generator.join(5)
-    finally:
-        generator.kill()
-    mixed = [run for (run, _, _), _ in runs]
+    mixed = [one for one, _ in runs]
+    ticks = sum(one.ticks for one in mixed)
     return Found(
         name=scene.name,
-        legs=legs,
-        us_per_packet=round(statistics.median(run["us_in"] for run in mixed), 3),
-        bare_us_per_packet=round(statistics.median(bare["us_in"] for _, bare in runs), 3),
+        legs=len(scene.codecs),
+        us_per_packet=round(statistics.median(one.run.us_in for one in mixed), 3),
+        bare_us_per_packet=round(statistics.median(bare.us_in for _, bare in runs), 3),
+        ratio=round(statistics.median(one.run.us_in / bare.us_in for one, bare in runs), 3),
         goal_us=scene.goal_us,
-        packets=int(sum(run["sent"] for run in mixed)),
-        sent_to_legs=int(sum(run["sent"] - run["lost"] for run in mixed)),
-        late_ticks=sum(late for (_, late, _), _ in runs),
-        skipped_ticks=sum(skipped for (_, _, skipped), _ in runs),
-        load_late_ms=max(run["generator_late_ms"] for run in mixed),
+        packets=sum(one.run.talk.sent for one in mixed),
+        answers=sum(one.run.talk.answers for one in mixed),
+        fewest=min(one.run.talk.fewest for one in mixed),
+        expected=round(seconds / FRAME_S),
+        ticks=ticks,
+        late_ticks=sum(one.late for one in mixed),
+        full_ticks=sum(one.full for one in mixed),
+        skipped_ticks=sum(one.skipped for one in mixed),
+        work_ms=round(1e3 * sum(one.work_s for one in mixed) / max(1, ticks), 3),
+        work_most_ms=max(one.work_most_ms for one in mixed),
+        load=relay.load_of([run for one, bare in runs for run in (one.run, bare)]),
     )
 
 
 def run(chosen: Iterable[Scene], seconds: float, repeat: int, say: Callable[[str], None]) -> list[Found]:
     """Scene after scene."""
-    relay.raise_descriptors()
+    machine.raise_descriptors()
     root = cache.default_directory()
-    relay.pin(0)
+    relay.on_its_core()
     cache.prepare(root)
     results = []
     for scene in chosen:

@@ -115,18 +115,17 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
     arguments = parser.parse_args()
     rounds, calls = (50, 5) if arguments.smoke else (300, 60)
-    result = {"offering_us": curve(rounds), "call_us": calls_us(calls)}
+    offering, calling = curve(rounds), calls_us(calls)
     if arguments.json:
-        print(json.dumps(result))
+        print(json.dumps({"offering_us": offering, "call_us": calling}))
         return
     print("µs of CPU for a caller through the machine, by the number of agents")
     print("strategy".ljust(16) + "".join(f"{agents:>9}" for agents in AGENTS))
-    for strategy, figures in result["offering_us"].items():
+    for strategy, figures in offering.items():
         print(strategy.ljust(16) + "".join(f"{each:>9}" for each in figures.values()))
-    dialled = result["call_us"]["dialled"]
     print("\nµs of CPU for a whole call, phones included, media aside")
-    for name, figure in result["call_us"].items():
-        print(f"{name:<32}{figure:>9}  {figure / dialled:.2f} times")
+    for name, figure in calling.items():
+        print(f"{name:<32}{figure:>9}  {figure / calling['dialled']:.2f} times")
 
 
 if __name__ == "__main__":

@@ -1,17 +1,16 @@
 """CPU of the media thread for each relayed G.711 packet, beside a bare compiled loop that only receives and
 sends.
 
-    python benchmarks/relay.py [--calls 200,400] [--seconds 5] [--repeat 3] [--json]
+    python -m benchmarks.relay [--calls 200,400] [--seconds 5] [--repeat 3] [--json]
 
 Both loops serve the same number of calls in the same run, in turn, over loopback only. A process of its own,
-on another core where there is one, sends 50 packets of 172 octets a second for each direction of each call.
-Time is that of the thread that relays, not of the clock on the wall.
+on another core where there is one, sends 50 packets of 172 octets a second for each direction of each call
+(`benchmarks.talkers`). Time is that of the thread that relays, not of the clock on the wall.
 """
 
 import argparse
 import json
 import os
-import resource
 import select
 import socket
 import statistics
@@ -19,95 +18,157 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from multiprocessing import Pipe, Process
-from multiprocessing.connection import Connection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks import machine
+from benchmarks.talkers import Talk, Talkers, security
+from pbx.cli.interop.ports import IPV4 as HOST
+from pbx.cli.interop.ports import free_media_ports
 from pbx.media import cache
 from pbx.media.plane import MediaPlane
-from pbx.media.srtp_sessions import SrtpSessions, function_addresses
-from pbx.sdp.crypto import KEY_OCTETS, OFFERED_SUITES, Security, Suite
+from pbx.media.thread import hurry
+from pbx.media.values import LegId
+from pbx.sdp.crypto import Suite
 
-FRAME = 20_000
-OCTETS = 172
-WARM_SECONDS = 1.0
 MAX_SECONDS = 60.0
 
 
-def srtp_security(suite: Suite) -> Security:
-    """What every leg of a run over SRTP uses; only its cost is of interest."""
-    key = bytes(range(KEY_OCTETS[suite]))
-    return Security(suite, key, key)
+class ThreadMeter:
+    """What a thread used while its load talked: called when that begins, and when it ends."""
+
+    def __init__(self, thread: threading.Thread) -> None:
+        assert thread.ident is not None
+        self._clock = time.pthread_getcpuclockid(thread.ident)
+        self._schedule = Path(f"/proc/self/task/{thread.native_id}/schedstat")
+        self._core = machine.cores()[0]
+        self._readings: list[tuple[float, float, float]] = []
+
+    def __call__(self) -> None:
+        """Take a reading."""
+        waited = int(self._schedule.read_text(encoding="ascii").split()[1]) / 1e9
+        self._readings.append((time.clock_gettime(self._clock), waited, machine.stolen_s(self._core)))
+
+    def _between(self, place: int) -> float:
+        return self._readings[-1][place] - self._readings[-2][place]
+
+    @property
+    def used_s(self) -> float:
+        """CPU time."""
+        return self._between(0)
+
+    @property
+    def waited_s(self) -> float:
+        """How long it could have run and something else did."""
+        return self._between(1)
+
+    @property
+    def stolen_s(self) -> float:
+        """How long its core was not this machine's."""
+        return self._between(2)
 
 
-def pin(number: int) -> None:
-    """Keep this thread, and those it starts, on one core."""
-    cores = sorted(os.sched_getaffinity(0))
-    if len(cores) > 1:
-        os.sched_setaffinity(0, {cores[number % len(cores)]})
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One stretch of talk, what the thread used, and what became of packets in the plane if any got lost."""
+
+    talk: Talk
+    used_s: float
+    waited_s: float
+    stolen_s: float
+    fate: str = ""
+
+    @property
+    def us(self) -> float:
+        """CPU microseconds of a packet that came back."""
+        return self.used_s / max(1, self.talk.received) * 1e6
+
+    @property
+    def us_in(self) -> float:
+        """CPU microseconds of a packet that was sent to us."""
+        return self.used_s / max(1, self.talk.sent) * 1e6
 
 
-def raise_descriptors() -> None:
-    """Allow as many sockets as this process may have."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard if hard != resource.RLIM_INFINITY else soft, hard))
+def on_its_core() -> None:
+    """Keep this thread, and those it starts, off the core of the load."""
+    core, load_core = machine.cores()
+    if load_core is not None:
+        os.sched_setaffinity(0, {core})
 
 
-def loops() -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """The generator and the bare relay, compiled."""
+def media_ports(legs: int) -> range:
+    """Ports for so many legs that nobody else has, RTCP's too."""
+    first, _, last = free_media_ports(2 * legs).partition("-")
+    return range(int(first), int(last) + 1)
+
+
+def media_thread() -> threading.Thread:
+    """The plane's only one."""
+    return next(thread for thread in threading.enumerate() if thread.name.startswith("pbx-media"))
+
+
+def measure(talkers: Talkers, ports: list[int], thread: threading.Thread, seconds: float) -> Run:
+    """Let the phones talk through these ports, and charge the thread for it."""
+    talkers.connect(ports)
+    meter = ThreadMeter(thread)
+    dropped = machine.datagrams_dropped(set(ports))
+    talk = talkers.talk(seconds, meter=meter)
+    dropped = machine.datagrams_dropped(set(ports)) - dropped
+    fate = f"{dropped} had no room in our sockets" if dropped else ""
+    return Run(talk, meter.used_s, meter.waited_s, meter.stolen_s, fate)
+
+
+def fate_in(plane: MediaPlane, legs: list[LegId]) -> str:
+    """What became of all packets of these legs so far."""
+    told = [plane.statistics(leg) for leg in legs]
+    fates = {
+        "heard": sum(leg.received.packets for leg in told),
+        "passed on": sum(leg.sent.packets for leg in told),
+        "late": sum(leg.received.late for leg in told),
+        "dropped": sum(leg.dropped.total for leg in told),
+        "not taken by the kernel": sum(leg.sent.failed for leg in told),
+        "refused": sum(leg.sent.refused for leg in told),
+    }
+    return ", ".join(f"{count} {what}" for what, count in fates.items())
+
+
+def through_plane(talkers: Talkers, seconds: float, cache_root: Path, suite: Suite | None = None) -> Run:
+    """One measure of the media plane; with a `suite` both sides of every call are SRTP."""
+    talkers.secure(suite)
+    plane = MediaPlane(ports=media_ports(talkers.legs), pool=talkers.legs, cache_directory=cache_root)
+    plane.start()
+    try:
+        legs = []
+        for _ in range(talkers.legs):
+            leg, port = plane.open()
+            plane.secure(leg, None if suite is None else security(suite))
+            plane.configure(
+                leg,
+                remote=(HOST, talkers.port),
+                receive=True,
+                send=True,
+                payload_map={0: 0},
+                clock_rates={0: 8000},
+            )
+            legs.append((leg, port))
+        for (a, _), (b, _) in zip(legs[::2], legs[1::2], strict=True):
+            plane.bridge(a, b)
+        run = measure(talkers, [port for _, port in legs], media_thread(), seconds)
+        if not run.talk.lost:
+            return run
+        fate = f"{run.fate} {fate_in(plane, [leg for leg, _ in legs])}"
+        return Run(run.talk, run.used_s, run.waited_s, run.stolen_s, fate.strip())
+    finally:
+        plane.stop()
+
+
+def bare_loop() -> Callable[..., Any]:
+    """The least that a relay does, compiled."""
     from pbx.media.compiling import compiled
-    from pbx.media.libc import EVENT_TAG, EVENT_WORDS, MSG_DONTWAIT, epoll_wait, monotonic, recv, send
-    from pbx.media.srtp import PROTECT, transform
-
-    def generate(
-        epoll: int,
-        descriptors: Any,
-        microseconds: int,
-        run: int,
-        packet: Any,
-        ready: Any,
-        words: Any,
-        sequence: Any,
-        room: Any,
-        types: Any,
-        sessions: Any,
-        functions: Any,
-    ) -> Any:
-        legs = descriptors.shape[0]
-        sequence[:] = 0
-        start = monotonic(words)
-        sent = received = late = 0
-        now = start
-        # The last fifth of a second sends nothing: what is on its way still arrives.
-        while now < start + microseconds + 200_000:
-            burst = 0
-            while burst < 32 and now < start + microseconds and now >= start + sent * FRAME // legs:
-                late = max(late, now - (start + sent * FRAME // legs))
-                leg = sent % legs
-                count = sequence[leg]
-                sequence[leg] += 1
-                stamp = count * 160
-                packet[1] = types[leg]
-                packet[2], packet[3] = (count >> 8) & 0xFF, count & 0xFF
-                for octet in range(4):
-                    packet[4 + octet] = (stamp >> (24 - 8 * octet)) & 0xFF
-                    packet[8 + octet] = (((run << 16) + leg) >> (24 - 8 * octet)) & 0xFF
-                size = OCTETS
-                if sessions[leg] != 0:
-                    size = transform(functions[PROTECT], sessions[leg], packet.ctypes.data, OCTETS)
-                send(descriptors[leg], packet.ctypes.data, size, MSG_DONTWAIT)
-                sent += 1
-                burst += 1
-            count = epoll_wait(epoll, ready.ctypes.data, 256, 0 if burst else 1)
-            for at in range(count):
-                descriptor = 0 | ready[at * EVENT_WORDS + EVENT_TAG]
-                if recv(descriptor, room.ctypes.data, 2048, MSG_DONTWAIT) > 0:
-                    received += 1
-            now = monotonic(words)
-        return sent, received, late
+    from pbx.media.libc import EVENT_TAG, EVENT_WORDS, MSG_DONTWAIT, epoll_wait, recv, send
 
     def bare(epoll: int, peers: Any, stop: int, room: Any, ready: Any) -> int:
         packets = 0
@@ -122,144 +183,35 @@ def loops() -> tuple[Callable[..., Any], Callable[..., Any]]:
                     send(peers[descriptor], room.ctypes.data, length, MSG_DONTWAIT)
                     packets += 1
 
-    return compiled(generate), compiled(bare)
+    return compiled(bare)
 
 
-def phones(connection: Connection, calls: int, cache_root: str) -> None:
-    """The other process: two sockets a call, told by and by whom to send to and for how long.
-
-    An SRTP suite in front of that makes what follows SRTP (see `srtp_security`), "" makes it plain again. A
-    tuple gives each socket its payload type; what is said is noise.
-    """
-    pin(1)
-    cache.prepare(Path(cache_root))
-    generate, _ = loops()
-    sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2 * calls)]
-    epoll = select.epoll()
-    for phone in sockets:
-        phone.bind(("127.0.0.1", 0))
-        epoll.register(phone.fileno(), select.EPOLLIN)
-    descriptors = np.array([phone.fileno() for phone in sockets], np.int32)
-    packet = np.random.default_rng(1).integers(0, 256, OCTETS + 16, np.uint8)
-    packet[0] = 0x80
-    types = np.zeros(2 * calls, np.uint8)
-    secure = SrtpSessions()
-    sessions = np.zeros(2 * calls, np.int64)
-    functions = np.array(function_addresses(), np.int64)
-    scratch = (
-        packet,
-        np.zeros(1024, np.uint32),
-        np.zeros(8, np.int64),
-        np.zeros(2 * calls, np.int64),
-        np.zeros(2048, np.uint8),
-    )
-    connection.send([phone.getsockname() for phone in sockets])
-    run = 0
-    while (told := connection.recv()) is not None:
-        if isinstance(told, str):
-            suite = next((known for known in OFFERED_SUITES if known == told), None)
-            for number in range(2 * calls):
-                secure.change(number, None)
-                changed = secure.change(number, srtp_security(suite)) if suite else None
-                sessions[number] = 0 if changed is None else changed[1]
-            continue
-        if isinstance(told, tuple):
-            types[:] = told
-            continue
-        ports = told
-        run += 1
-        for phone, port in zip(sockets, ports, strict=True):
-            phone.connect(("127.0.0.1", port))
-        connection.send(
-            generate(
-                epoll.fileno(),
-                descriptors,
-                int(connection.recv() * 1e6),
-                run,
-                *scratch,
-                types,
-                sessions,
-                functions,
-            )
-        )
-
-
-def thread_seconds(thread: threading.Thread) -> float:
-    """CPU that a thread has used."""
-    assert thread.ident is not None
-    return time.clock_gettime(time.pthread_getcpuclockid(thread.ident))
-
-
-def measure(
-    connection: Connection, ports: list[int], thread: threading.Thread, seconds: float
-) -> dict[str, float]:
-    """Let the phones talk through these ports, and charge the thread for it."""
-    connection.send(ports)
-    connection.send(WARM_SECONDS)
-    connection.recv()
-    connection.send(ports)
-    before = thread_seconds(thread)
-    connection.send(seconds)
-    sent, received, late = connection.recv()
-    used = thread_seconds(thread) - before
-    return {
-        "us": used / max(1, received) * 1e6,
-        "us_in": used / max(1, sent) * 1e6,
-        "sent": sent,
-        "lost": sent - received,
-        "generator_late_ms": late / 1000,
-    }
-
-
-def through_plane(
-    connection: Connection,
-    addresses: list[Any],
-    seconds: float,
-    cache_root: Path,
-    suite: Suite | None = None,
-) -> dict[str, float]:
-    """One measure of the media plane; with a `suite` both sides of every call are SRTP."""
-    connection.send(suite or "")
-    calls = len(addresses) // 2
-    plane = MediaPlane(ports=range(20000, 32000), pool=2 * calls, cache_directory=cache_root)
-    plane.start()
-    try:
-        legs = []
-        for address in addresses:
-            leg, port = plane.open()
-            plane.secure(leg, None if suite is None else srtp_security(suite))
-            plane.configure(
-                leg, remote=address, receive=True, send=True, payload_map={0: 0}, clock_rates={0: 8000}
-            )
-            legs.append((leg, port))
-        for (a, _), (b, _) in zip(legs[::2], legs[1::2], strict=True):
-            plane.bridge(a, b)
-        thread = next(thread for thread in threading.enumerate() if thread.name.startswith("pbx-media"))
-        return measure(connection, [port for _, port in legs], thread, seconds)
-    finally:
-        plane.stop()
-
-
-def through_bare_loop(connection: Connection, addresses: list[Any], seconds: float) -> dict[str, float]:
+def through_bare_loop(talkers: Talkers, seconds: float) -> Run:
     """One measure of the bare loop, on connected sockets."""
-    connection.send("")
-    _, bare = loops()
-    sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in addresses]
+    talkers.secure(None)
+    bare = bare_loop()
+    sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(talkers.legs)]
     epoll = select.epoll()
     stop = os.eventfd(0)
     epoll.register(stop, select.EPOLLIN)
     peers = np.zeros(max(each.fileno() for each in sockets) + 1, np.int32)
-    for each, address in zip(sockets, addresses, strict=True):
+    for each in sockets:
         each.bind(("0.0.0.0", 0))
-        each.connect(address)
+        each.connect((HOST, talkers.port))
         epoll.register(each.fileno(), select.EPOLLIN)
     for a, b in zip(sockets[::2], sockets[1::2], strict=True):
         peers[a.fileno()], peers[b.fileno()] = b.fileno(), a.fileno()
     arguments = (epoll.fileno(), peers, stop, np.zeros(4096, np.uint8), np.zeros(1024, np.uint32))
-    thread = threading.Thread(target=bare, args=arguments, daemon=True)
+
+    def run() -> None:
+        hurry()
+        bare(*arguments)
+
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
     try:
-        return measure(connection, [each.getsockname()[1] for each in sockets], thread, seconds)
+        ports = [each.getsockname()[1] for each in sockets]
+        return measure(talkers, ports, thread, seconds)
     finally:
         os.eventfd_write(stop, 1)
         thread.join()
@@ -271,35 +223,49 @@ def through_bare_loop(connection: Connection, addresses: list[Any], seconds: flo
 
 def compare(calls: int, seconds: float, repeat: int, cache_root: Path) -> dict[str, Any]:
     """Both loops in turn, `repeat` times; medians."""
-    here, there = Pipe()
-    generator = Process(target=phones, args=(there, calls, str(cache_root)), daemon=True)
-    generator.start()
-    try:
-        addresses = here.recv()
+    with Talkers(2 * calls, machine.cores()[1], cache_root) as talkers:
         runs = [
-            (
-                through_plane(here, addresses, seconds, cache_root),
-                through_bare_loop(here, addresses, seconds),
-            )
+            (through_plane(talkers, seconds, cache_root), through_bare_loop(talkers, seconds))
             for _ in range(repeat)
         ]
-        here.send(None)
-        generator.join(5)
-    finally:
-        generator.kill()
-    relay = statistics.median(run["us"] for run, _ in runs)
-    floor = statistics.median(run["us"] for _, run in runs)
+    relayed, floor = (statistics.median(pair[which].us for pair in runs) for which in (0, 1))
     return {
         "calls": calls,
-        "relay_us_per_packet": round(relay, 3),
+        "relay_us_per_packet": round(relayed, 3),
         "bare_us_per_packet": round(floor, 3),
-        "ratio": round(relay / floor, 3),
-        "relay_lost": sum(run["lost"] for run, _ in runs),
-        "bare_lost": sum(run["lost"] for _, run in runs),
-        "packets": sum(run["sent"] for run, _ in runs),
-        "generator_late_ms": max(max(run["generator_late_ms"] for run in pair) for pair in runs),
-        "runs": [[round(run["us"], 3) for run in pair] for pair in runs],
+        "ratio": round(statistics.median(run.us / bare.us for run, bare in runs), 3),
+        "relay_lost": sum(run.talk.lost for run, _ in runs),
+        "bare_lost": sum(run.talk.lost for _, run in runs),
+        "packets": sum(run.talk.sent for run, _ in runs),
+        "fates": [run.fate for run, _ in runs if run.fate],
+        **load_of([run for pair in runs for run in pair]),
+        "runs": [[round(run.us, 3) for run in pair] for pair in runs],
     }
+
+
+def load_of(runs: list[Run]) -> dict[str, Any]:
+    """How far the load of these runs can be trusted, and what the thread had to wait for."""
+    return {
+        "sound": all(run.talk.sound for run in runs),
+        "load_late_most_ms": max(run.talk.late_most_ms for run in runs),
+        "load_late_worst_ms": max(run.talk.late_worst_ms for run in runs),
+        "lost_by_load": sum(run.talk.lost_by_load for run in runs),
+        "load_stolen": round(max(run.talk.stolen for run in runs), 3),
+        "load_busy": round(max(run.talk.busy for run in runs), 3),
+        "waited_ms": round(1e3 * max(run.waited_s for run in runs), 1),
+        "stolen_ms": round(1e3 * max(run.stolen_s for run in runs), 1),
+    }
+
+
+def load_words(found: dict[str, Any]) -> str:
+    """`load_of` in words."""
+    late = "" if found["sound"] else "NOT SOUND, "
+    return (
+        f"load: {late}99 % sent within {found['load_late_most_ms']:.2f} ms, all within"
+        f" {found['load_late_worst_ms']:.1f}, {found['lost_by_load']} lost by it,"
+        f" {found['load_busy']:.0%} of a core; thread waited"
+        f" {found['waited_ms']:.0f} ms for its core, which was stolen for {found['stolen_ms']:.0f}"
+    )
 
 
 def main() -> int:
@@ -310,11 +276,11 @@ def main() -> int:
     options.add_argument("--repeat", type=int, default=3)
     options.add_argument("--json", action="store_true")
     chosen = options.parse_args()
-    seconds = min(chosen.seconds, MAX_SECONDS)
-    raise_descriptors()
+    machine.raise_descriptors()
     cache_root = cache.default_directory()
-    pin(0)
+    on_its_core()
     cache.prepare(cache_root)
+    seconds = min(chosen.seconds, MAX_SECONDS)
     results = [compare(int(calls), seconds, chosen.repeat, cache_root) for calls in chosen.calls.split(",")]
     if chosen.json:
         print(json.dumps(results))
@@ -324,7 +290,9 @@ def main() -> int:
                 f"{result['calls']} calls: relay {result['relay_us_per_packet']} µs a packet, "
                 f"bare loop {result['bare_us_per_packet']}, ratio {result['ratio']} "
                 f"(lost {result['relay_lost']} and {result['bare_lost']} of {result['packets']} each; "
-                f"generator at most {result['generator_late_ms']:.1f} ms late; runs {result['runs']})"
+                f"{load_words(result)}; runs {result['runs']})",
+                *result["fates"],
+                sep="\n  ",
             )
     return int(any(result["relay_lost"] > result["bare_lost"] for result in results))
 

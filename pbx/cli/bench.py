@@ -28,7 +28,7 @@ _RAMP_S = 10.0
 _TALK_S = 10.0
 _SOAK_RATE, _SOAK_S, _SOAK_PATIENCE_S = 300, 60.0, 40.0
 _SMOKE_PATIENCE_S = 2.5
-_DELAY_CALLS, _SMOKE_CALLS = 100, 10
+_SRTP_CALLS, _DELAY_CALLS, _SMOKE_CALLS = 200, 100, 10
 
 
 @click.command()
@@ -196,7 +196,7 @@ def _packets(
 
 def _media(say: _Table, seconds: float, repeat: int, *, smoke: bool) -> dict[str, Any]:
     """What a media thread does with more than a relay, and how soon; in processes of their own."""
-    from benchmarks import delays, mixing, packets
+    from benchmarks import delays, mixing, packets, srtp
 
     length = ("--seconds", str(seconds))
     say.head("CPU of the media thread for each packet that comes in, in µs", mixing.HEADER)
@@ -204,12 +204,17 @@ def _media(say: _Table, seconds: float, repeat: int, *, smoke: bool) -> dict[str
     scenes = packets.told_by("benchmarks.mixing", *length, "--repeat", str(repeat), *only)
     for scene in scenes:
         say.text(mixing.Found(**scene).line())
+    calls = _SMOKE_CALLS if smoke else _SRTP_CALLS
+    say.text(f"\nWhat SRTP adds to a relayed packet, {calls} calls, in µs of CPU")
+    secured = packets.told_by("benchmarks.srtp", *length, "--repeat", str(repeat), "--calls", str(calls))
+    for line in srtp.lines(secured):
+        say.text(line)
     calls = _SMOKE_CALLS if smoke else _DELAY_CALLS
     say.text(f"\nDelay that is added, {calls} calls")
     found = packets.told_by("benchmarks.delays", *length, "--calls", str(calls))
     for line in delays.lines(found):
         say.text(line)
-    return {"scenes": scenes, "delays": found}
+    return {"scenes": scenes, "srtp": secured, "delays": found}
 
 
 def _leaks(say: _Table, subject: "Subject", calls: int, rounds: int, patience: float) -> dict[str, Any]:

@@ -245,6 +245,8 @@ ERRORS: Final = 8
 NEXT_EPOCH: Final = 9
 LATENESS_TOTAL: Final = 10
 BUFFERED_TOTAL: Final = 11
+WORK_TOTAL: Final = 12
+WORK_FROM: Final = 13
 EVENT_TAIL: Final = 16
 BACKLOG: Final = 17
 RELAY: Final = 25
@@ -262,6 +264,8 @@ PACKET: Final = 4096
 TICK: Final = 20_000
 SCAN_TICKS: Final = 5
 LATENESS_BOUNDS: Final = (1_000, 1_500, 2_000, 3_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000)
+# CPU that the thread uses from one tick to the next.
+WORK_BOUNDS: Final = (1_000, 2_000, 4_000, 6_000, 8_000, 10_000, 12_000, 14_000, 16_000, 18_000, 20_000)
 # How long packets wait in jitter buffers, as the mixed legs are looked at every SCAN_TICKS.
 BUFFERED_BOUNDS: Final = (5_000, 10_000, 20_000, 30_000, 40_000, 60_000, 80_000, 100_000, 150_000, 200_000)
 
@@ -286,6 +290,7 @@ class Tables(NamedTuple):
     active: Array
     events: Array
     lateness: Array
+    work: Array
     buffered: Array
     packet: Array
     sender: Array
@@ -356,6 +361,7 @@ def tables(shared: Shared, arena: Arena) -> Tables:
         np.zeros(shared.legs.shape[0], np.int32),
         np.zeros(EVENTS, EVENT),
         np.zeros(len(LATENESS_BOUNDS) + 1, np.int64),
+        np.zeros(len(WORK_BOUNDS) + 1, np.int64),
         np.zeros(len(BUFFERED_BOUNDS) + 1, np.int64),
         arena.packet,
         arena.sender,

@@ -46,6 +46,7 @@ EAGAIN: Final = 11
 ECONNREFUSED: Final = 111
 CLOCK_REALTIME: Final = 0
 CLOCK_MONOTONIC: Final = 1
+CLOCK_THREAD_CPUTIME_ID: Final = 3
 
 # struct epoll_event in 32-bit words: packed on x86, padded elsewhere; the tag is the low word of its data.
 _PACKED = platform.machine() in {"x86_64", "AMD64", "i686", "i386"}
@@ -83,6 +84,13 @@ fence: Callable[[], None] = cast("Any", intrinsic)(_fence)
 def monotonic(words: Array) -> int:
     """Microseconds of the monotonic clock; `words` is scratch of two 64-bit words."""
     clock_gettime(CLOCK_MONOTONIC, words.ctypes.data)
+    return int(words[0] * 1_000_000 + words[1] // 1_000)
+
+
+@compiled
+def thread_clock(words: Array) -> int:
+    """Microseconds of CPU that this thread has used."""
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, words.ctypes.data)
     return int(words[0] * 1_000_000 + words[1] // 1_000)
 
 

@@ -34,6 +34,9 @@ from pbx.media.layout import (
     SIGNALLED,
     TICK,
     WALL_OFFSET,
+    WORK_BOUNDS,
+    WORK_FROM,
+    WORK_TOTAL,
     Tables,
 )
 from pbx.media.libc import (
@@ -44,6 +47,7 @@ from pbx.media.libc import (
     epoll_wait,
     errno,
     monotonic,
+    thread_clock,
     wall_clock,
     write,
 )
@@ -131,6 +135,20 @@ def note_lateness(tables: Tables, late: int) -> None:
 
 
 @compiled
+def note_work(tables: Tables) -> None:
+    """Put the CPU used since the last tick into its bucket: unlike lateness, nobody else's doing."""
+    control = tables.control
+    used = thread_clock(tables.words)
+    work = used - control[WORK_FROM]
+    control[WORK_FROM] = used
+    control[WORK_TOTAL] += work
+    bucket = 0
+    while bucket < len(WORK_BOUNDS) and work > WORK_BOUNDS[bucket]:
+        bucket += 1
+    tables.work[bucket] += 1
+
+
+@compiled
 def note_buffered(tables: Tables, mix: Mix, row: int) -> None:
     """Put what a leg's packets wait into its bucket, if they do."""
     part = mix.parts[row]
@@ -192,6 +210,7 @@ def begin_tick(tables: Tables, mix: Mix, due: int, now: int) -> int:
     """A tick that was due has come: when the next is. After a long stall those in between fall out."""
     marks = mix.scratch[0].marks
     note_lateness(tables, now - due)
+    note_work(tables)
     skipped = (now - due) // TICK if now - due > CATCH_UP else 0
     marks[SKIPPED_TICKS] += skipped
     due += (skipped + 1) * TICK
@@ -240,6 +259,7 @@ def run(tables: Tables, mix: Mix) -> int:
                 idle = False
                 due = now + TICK
                 marks[DUE] = due
+                control[WORK_FROM] = thread_clock(tables.words)
             elif marks[CURSOR] >= 0:
                 mix_some(tables, mix, now)
             elif now >= due:

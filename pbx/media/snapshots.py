@@ -22,6 +22,8 @@ from pbx.media.layout import (
     PASSES,
     POWER_BITS,
     PROVEN,
+    WORK_BOUNDS,
+    WORK_TOTAL,
     Shared,
     Tables,
 )
@@ -203,4 +205,7 @@ def loop_statistics(threads: list[Tables], mixes: list[Mix]) -> LoopStatistics:
         buffer_bounds_ms=tuple(bound / 1000 for bound in BUFFERED_BOUNDS),
         buffers=added([tables.buffered.tolist() for tables in threads], BUFFERED_BOUNDS),
         buffers_total_s=total(BUFFERED_TOTAL) / 1e6,
+        work_bounds_ms=tuple(bound / 1000 for bound in WORK_BOUNDS),
+        work=added([tables.work.tolist() for tables in threads], WORK_BOUNDS),
+        work_total_s=total(WORK_TOTAL) / 1e6,
     )

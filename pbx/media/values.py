@@ -243,7 +243,8 @@ class LoopStatistics:
     `lateness` has one count a bucket: how many ticks ran at most `bounds_ms[i]` after they were due, the last
     bucket holding all later ones. Waking is in whole milliseconds, so up to one of them is the clock's own.
     `buffers` counts in the same way how long the packets of mixed legs waited in their jitter buffers, each
-    leg ten times a second.
+    leg ten times a second. `work` counts, by `work_bounds_ms`, the CPU that a thread used from one tick to
+    the next, which are 20 ms apart.
     """
 
     bounds_ms: tuple[float, ...]
@@ -261,6 +262,9 @@ class LoopStatistics:
     buffer_bounds_ms: tuple[float, ...] = ()
     buffers: tuple[int, ...] = (0,)
     buffers_total_s: float = 0.0
+    work_bounds_ms: tuple[float, ...] = ()
+    work: tuple[int, ...] = (0,)
+    work_total_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

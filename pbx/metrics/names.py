@@ -39,6 +39,7 @@ TAP_FRAMES: Final = ("heard", "lost", "said")
 # Kept by their owner in buckets, and read at each scrape.
 DISTRIBUTIONS: Final = {
     "pbx_media_lateness_seconds": "How late the ticks of the media threads ran.",
+    "pbx_media_work_seconds": "CPU that a media thread used from one tick to the next: they are 20 ms apart.",
     "pbx_media_jitter_buffer_seconds": "How long packets of mixed legs wait for their turn.",
 }
 

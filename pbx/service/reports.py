@@ -149,6 +149,7 @@ class Reports:
         metrics.observe_counts("pbx_limits_reached", self._reached)
         metrics.observe("pbx_media_mixed_bridges", lambda: media.loop_statistics.mixed_bridges)
         metrics.observe_distribution("pbx_media_lateness_seconds", self._lateness)
+        metrics.observe_distribution("pbx_media_work_seconds", self._work)
         metrics.observe_distribution("pbx_media_jitter_buffer_seconds", self._jitter_buffers)
         metrics.observe_counts("pbx_media_faults", self._media_faults)
 
@@ -156,6 +157,11 @@ class Reports:
         found = self._media.loop_statistics
         bounds = [bound / 1000 for bound in found.bounds_ms]
         return Distribution(bounds, found.lateness, found.lateness_total_s)
+
+    def _work(self) -> Distribution:
+        found = self._media.loop_statistics
+        bounds = [bound / 1000 for bound in found.work_bounds_ms]
+        return Distribution(bounds, found.work, found.work_total_s)
 
     def _jitter_buffers(self) -> Distribution:
         found = self._media.loop_statistics

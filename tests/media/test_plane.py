@@ -372,3 +372,12 @@ def test_lateness_is_counted_while_legs_are_open(plane: MediaPlane) -> None:
     plane.open()
     wait_until(lambda: sum(plane.loop_statistics.lateness) > 3)
     assert len(plane.loop_statistics.lateness) == len(plane.loop_statistics.bounds_ms) + 1
+
+
+def test_the_cpu_between_ticks_is_counted_with_them(plane: MediaPlane) -> None:
+    plane.open()
+    wait_until(lambda: sum(plane.loop_statistics.work) > 3)
+    found = plane.loop_statistics
+    assert len(found.work) == len(found.work_bounds_ms) + 1
+    # A leg that nobody talks to costs next to nothing, and never what the thread had used before.
+    assert 0 < found.work_total_s < 0.02 * sum(found.work)
