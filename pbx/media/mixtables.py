@@ -327,13 +327,14 @@ def mix_tables(shared: SharedMix) -> Mix:
 
 def fresh_part(kind: int, generation: int) -> Array:
     """A row of `parts` that is in no bridge."""
-    row = _FRESH_PART.copy()
+    # A record's own copy() goes field by field.
+    row: Array = np.ndarray((), PART, bytearray(_FRESH_PART))
     row["kind"] = kind
     row["generation"] = generation
     return row
 
 
-def _alone() -> Array:
+def _alone() -> bytes:
     row = np.zeros((), PART)
     row["bridge"] = -1
     row["next"] = -1
@@ -344,7 +345,7 @@ def _alone() -> Array:
     row["left"] = -1
     row["right"] = -1
     row["volume"] = UNITY
-    return row
+    return row.tobytes()
 
 
 _FRESH_PART: Final = _alone()

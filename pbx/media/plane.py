@@ -431,7 +431,8 @@ class MediaPlane:
         row = leg.row
         shared = self._shared
         number = int.from_bytes(self._random_bytes(10), "big")
-        fresh = _FRESH[family].copy()
+        shared.legs[row] = _FRESH[family]
+        fresh = shared.legs[row]
         fresh["generation"] = leg.generation
         fresh["rtp_descriptor"] = rtp
         fresh["rtcp_descriptor"] = rtcp
@@ -439,7 +440,6 @@ class MediaPlane:
         fresh["stream_timestamp"] = (number >> 32) & 0xFFFFFFFF
         # In the lower half, so that it does not wrap at once (RFC 3711 §3.3.1).
         fresh["stream_highest"] = (number >> 64) & 0x7FFF
-        shared.legs[row] = fresh
         self._matrix.open_leg(leg)
         shared.addresses[row] = 0
         shared.payload_map[row] = layout.NOT_AGREED

@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 import select
+import struct
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -40,6 +41,8 @@ _REAL_TIME_PRIORITY = 1
 _NICE = -10
 # As much as a pipe may hold without privileges: a thousand commands that the loop has not come to yet.
 _PIPE_BYTES = 1 << 20
+# The first three fields of a command.
+_HEAD = struct.Struct("=qqq")
 # What a pipe takes whole or not at all.
 _AT_ONCE = select.PIPE_BUF // COMMAND_BYTES
 
@@ -191,8 +194,6 @@ class MediaThread:
 
 def command(operation: int, row: int, generation: int) -> Any:
     """A command record with only its head filled in."""
-    record = np.zeros((), COMMAND)
-    record["operation"] = operation
-    record["row"] = row
-    record["generation"] = generation
-    return record
+    octets = bytearray(COMMAND_BYTES)
+    _HEAD.pack_into(octets, 0, operation, row, generation)
+    return np.ndarray((), COMMAND, octets)
