@@ -88,7 +88,7 @@ class Endpoint:
         """Bind to an IP address; what was bound, with its real port. Raises PortInUse or OperatorError."""
         bound = self._bound(transport, host, port)
         if transport == "udp":
-            listener = UdpListener(self._reactor, bound, self._received, self._wall)
+            listener = UdpListener(self._reactor, bound, self._received, self._arm, self._wall)
             local = listener.local
             self._udp[local] = listener
         else:
@@ -171,6 +171,10 @@ class Endpoint:
 
     def carry_out(self, outputs: Iterable[Transmit]) -> None:
         """Send, and arm the timer for what the core waits for now. Nothing happens once stopped."""
+        self._send_all(outputs)
+        self._arm()
+
+    def _send_all(self, outputs: Iterable[Transmit]) -> None:
         if self._stopped:
             return
         for output in outputs:
@@ -181,7 +185,6 @@ class Endpoint:
                     self._fail(flow)
             elif not self._send_stream(output):
                 self._fail(flow)
-        self._arm()
 
     def _fail(self, flow: Flow) -> None:
         """Tell the core in a turn of its own: what it does then may fail as well."""
@@ -243,7 +246,8 @@ class Endpoint:
     def _received(self, data: bytes, flow: Flow, since: float) -> None:
         if self._core is not None:
             now = self._reactor.seconds()
-            self.carry_out(self._core.receive(data, flow, now, now - since))
+            # The timer is armed when the last of the datagrams that were there has been served.
+            self._send_all(self._core.receive(data, flow, now, now - since))
 
     def admits(self, source: str) -> bool:
         """Whether the peer at this IP address may open one more stream."""

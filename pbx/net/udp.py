@@ -36,8 +36,9 @@ class UdpListener:
     """A bound socket that the reactor watches: gives every datagram with its flow to `received`, and sends.
 
     `received` is also told since when, in the reactor's seconds, a datagram may have waited in the socket;
-    `wall` is the time of day, which the kernel stamps them with. Twisted's own datagram port would lose the
-    zone of a link-local peer, and no answer would reach it.
+    `served` follows when it has got all that were there. `wall` is the time of day, which the kernel stamps
+    them with. Twisted's own datagram port would lose the zone of a link-local peer, and no answer would reach
+    it.
     """
 
     def __init__(
@@ -45,12 +46,16 @@ class UdpListener:
         reactor: Any,
         bound: socket.socket,
         received: Callable[[bytes, Flow, float], None],
+        served: Callable[[], None],
         wall: Callable[[], float],
     ) -> None:
         self._reactor = reactor
         self._wall = wall
         self._socket = bound
         self._received = received
+        self._served = served
+        # Every datagram is read into the same place, which stays in the caches.
+        self._room = memoryview(bytearray(_MAX_DATAGRAM))
         self._flows: dict[Any, Flow] = {}
         self.local: Address = from_kernel(bound.getsockname())
         reactor.addReader(self)
@@ -73,18 +78,19 @@ class UdpListener:
         for number in range(_AT_ONCE):
             try:
                 if number:
-                    datagram, address = self._socket.recvfrom(_MAX_DATAGRAM)
+                    size, address = self._socket.recvfrom_into(self._room)
                 else:
                     # Those behind the first came after it.
-                    datagram, stamps, _, address = self._socket.recvmsg(_MAX_DATAGRAM, _CAME_OCTETS)
+                    size, stamps, _, address = self._socket.recvmsg_into([self._room], _CAME_OCTETS)
                     since = self._reactor.seconds() - self._waited(stamps)
             except OSError:
-                return
+                break
             try:
-                self._take(datagram, address, since)
+                self._take(bytes(self._room[:size]), address, since)
             except Exception:
                 # Raised into the reactor, it would end the listener.
                 log.exception("a fault of our own; a datagram is lost")
+        self._served()
 
     def _waited(self, stamps: list[tuple[int, int, bytes]]) -> float:
         """Seconds since a datagram came; 0 when the kernel does not say."""

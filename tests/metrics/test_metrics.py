@@ -166,6 +166,18 @@ def test_calls_by_direction_and_trunk() -> None:
     assert value(metrics, "pbx_call_attempts_total", direction="out", trunk="second") == 1
 
 
+def test_what_has_gathered_is_handed_over_once_and_without_being_asked_for() -> None:
+    metrics = Metrics()
+    for _ in range(3000):
+        metrics.call_rang("in", 0.2)
+    metrics.request("INVITE", "in", "udp")
+    assert len(metrics._measured) < 1024
+    for _ in range(2):
+        found = samples(metrics)
+        assert found["pbx_call_post_dial_seconds_count", (("direction", "in"), ("trunk", ""))] == 3000
+        assert found["pbx_sip_invite_requests_total", (("direction", "in"), ("transport", "udp"))] == 1
+
+
 def test_media_that_was_not_measured_makes_no_series() -> None:
     metrics = Metrics()
     metrics.media_measured("in", packets=0, lost=0, jitter_seconds=None)

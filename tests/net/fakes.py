@@ -58,20 +58,24 @@ class FakeBound:
     def getsockname(self) -> tuple[Any, ...]:
         return self._local
 
-    def recvfrom(self, size: int) -> tuple[bytes, tuple[Any, ...]]:
+    def recvfrom_into(self, room: memoryview) -> tuple[int, tuple[Any, ...]]:
         if not self.arrived:
             raise BlockingIOError(errno.EAGAIN, "nothing")
         item = self.arrived.pop(0)
         if isinstance(item, OSError):
             raise item
-        return item[0][:size], item[1]
+        data = item[0][: len(room)]
+        room[: len(data)] = data
+        return len(data), item[1]
 
-    def recvmsg(self, size: int, _: int) -> tuple[bytes, list[tuple[int, int, bytes]], int, tuple[Any, ...]]:
-        data, address = self.recvfrom(size)
+    def recvmsg_into(
+        self, rooms: list[memoryview], _: int
+    ) -> tuple[int, list[tuple[int, int, bytes]], int, tuple[Any, ...]]:
+        size, address = self.recvfrom_into(rooms[0])
         if self.came_at is None:
-            return data, [], 0, address
+            return size, [], 0, address
         stamp = struct.pack("@qq", int(self.came_at), int(self.came_at % 1 * 1e9))
-        return data, [(socket.SOL_SOCKET, SO_TIMESTAMPNS, stamp)], 0, address
+        return size, [(socket.SOL_SOCKET, SO_TIMESTAMPNS, stamp)], 0, address
 
     def sendto(self, data: bytes, address: tuple[Any, ...]) -> None:
         if self.fault is not None:

@@ -132,6 +132,22 @@ def test_flows_are_remembered_within_bounds() -> None:
     assert len(edge.core.received) == 9000
 
 
+def test_the_timer_is_armed_once_for_all_datagrams_that_were_there() -> None:
+    edge = Edge()
+    bound = edge.listen("udp")
+    asked: list[int] = []
+
+    def next_deadline() -> float | None:
+        asked.append(len(edge.core.received))
+        return 5.0
+
+    edge.core.next_deadline = next_deadline  # type: ignore[method-assign]
+    bound.arrived += [(message("a"), PEER), (message("b"), PEER), (message("c"), PEER)]
+    edge.wake()
+    assert asked == [3]
+    assert edge.reactor.getDelayedCalls()[0].getTime() == 5.0
+
+
 def test_before_a_core_is_there_datagrams_are_lost() -> None:
     edge = Edge(attach=False)
     bound = edge.listen("udp")
