@@ -1,7 +1,6 @@
 """The service: settings become machines and edges, wired to each other; started, drained, stopped."""
 
 import asyncio
-import gc
 import logging
 import os
 import sys
@@ -44,6 +43,7 @@ from pbx.registrar.registrar import Registrar
 from pbx.service.admission import Admission, Trunk, User
 from pbx.service.call_control import CallControl
 from pbx.service.clock import Clock
+from pbx.service.collecting import Collecting
 from pbx.service.conductor import Conductor
 from pbx.service.counting import Counting
 from pbx.service.destinations import DEFAULT_PORT, Destinations
@@ -82,10 +82,6 @@ _DRAIN_STEP_S = 0.2
 _THREADS = 4
 # Whoever compiles a dialplan in a thread gives way so soon: the reactor takes the lock anew at each message.
 _SWITCH_INTERVAL_S = 0.0005
-# Objects that live as long as the service are taken out of the collector's sight after the start; what a call
-# leaves behind dies by reference count, so full collections can be rare. Young ones are pauses: of 8 ms where
-# 50,000 objects made it 48.
-_GC_THRESHOLDS = (10_000, 250, 100)
 
 
 @implementer(IReadDescriptor)
@@ -294,7 +290,7 @@ class Service:
         self._watcher: Watcher | None = None
         if watch or settings.watch:
             self._watcher = Watcher(lambda: self.generations.files, self._file_changed, reactor.callLater)
-        self._gc_thresholds: tuple[int, int, int] | None = None
+        self._collecting: Collecting | None = None
         self._switch_interval_s = sys.getswitchinterval()
 
     # -- life ------------------------------------------------------------------------------------------------
@@ -320,11 +316,9 @@ class Service:
         if self._watcher is not None:
             self._watcher.start()
         self.endpoint.attach(self.conductor)
-        gc.collect()
-        gc.freeze()
-        self._gc_thresholds = gc.get_threshold()
+        self._collecting = Collecting(self._reactor, self.switch.layer.__len__)
+        self._collecting.start()
         sys.setswitchinterval(_SWITCH_INTERVAL_S)
-        gc.set_threshold(*_GC_THRESHOLDS)
         self.reports.state = "running"
 
     async def _start_http(self) -> None:
@@ -425,10 +419,9 @@ class Service:
             await self.queues.stop()
             if store is not None:
                 store.close()
-            if self._gc_thresholds is not None:
-                gc.set_threshold(*self._gc_thresholds)
+            if self._collecting is not None:
+                self._collecting.stop()
                 sys.setswitchinterval(self._switch_interval_s)
-                gc.unfreeze()
 
     async def reload(self) -> Change:
         """Load the dialplan anew; running calls keep theirs. With OperatorError nothing has changed."""
