@@ -13,8 +13,8 @@ from typing import Final, Protocol
 LOOK_S: Final = 10.0
 # With so few transactions at most, a collection takes some milliseconds.
 QUIET: Final = 200
-# A service that is never quiet stands still once in this time. Calls leave no cycles; what gathers meanwhile is
-# Twisted's, four small objects for each batch of call records.
+# A service that is never quiet stands still once in this time. Calls leave no cycles; what gathers meanwhile
+# is Twisted's, four small objects for each batch of call records.
 BUSY_S: Final = 3600.0
 # Fewer new objects than this are not worth a look.
 WORTH_IT: Final = 1_000
