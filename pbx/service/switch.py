@@ -490,8 +490,7 @@ class Switch:
     def _arm(self, key: Leg | Call, due: float | None) -> None:
         deadlines = self._deadlines
         if due is None:
-            if key in deadlines:
-                deadlines.cancel(key)
+            deadlines.cancel(key)
         elif deadlines.due(key) != due:
             deadlines.set(key, due)
 

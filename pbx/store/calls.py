@@ -7,6 +7,7 @@ messages are handled.
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Any, cast
 
 from pydantic_core import to_json
@@ -36,6 +37,8 @@ _LEG = (
     "burst_ratio", "one_way_seconds", "dead_air_seconds",
 )  # fmt: skip
 _NOTE = ("noted_epoch", "label", "kind", "direction", "value")
+
+_call_values, _leg_values, _note_values = attrgetter(*_CALL), attrgetter(*_LEG), attrgetter(*_NOTE)
 
 # The texts are our own literals.
 _INSERT_CALL = f"INSERT OR IGNORE INTO call ({', '.join(_CALL)}) VALUES ({', '.join('?' * len(_CALL))})"  # noqa: S608 -- as said
@@ -249,30 +252,21 @@ def write_calls(store: Store, entries: Iterable[Entry], recorded: Recorded) -> i
     Raises OperatorError.
     """
     rows = [(row_of(entry), _routing_text(entry.decided, recorded)) for entry in entries]
-    written = 0
+    legs: list[tuple[object, ...]] = []
+    notes: list[tuple[object, ...]] = []
+    routings: list[tuple[object, ...]] = []
     with store.transaction() as connection:
         for row, routing in rows:
-            cursor = connection.execute(_INSERT_CALL, [getattr(row, name) for name in _CALL])
-            if not cursor.rowcount:
-                continue
-            number = cursor.lastrowid
-            written += 1
-            connection.executemany(
-                _INSERT_LEG,
-                [
-                    (number, position, *(getattr(leg, name) for name in _LEG))
-                    for position, leg in enumerate(row.legs)
-                ],
-            )
-            connection.executemany(
-                _INSERT_NOTE,
-                [
-                    (number, position, *(getattr(note, name) for name in _NOTE))
-                    for position, note in enumerate(row.notes)
-                ],
-            )
-            connection.execute(_INSERT_ROUTING, (number, routing))
-    return written
+            cursor = connection.execute(_INSERT_CALL, _call_values(row))
+            if cursor.rowcount:
+                number = cursor.lastrowid
+                legs += [(number, at, *_leg_values(leg)) for at, leg in enumerate(row.legs)]
+                notes += [(number, at, *_note_values(note)) for at, note in enumerate(row.notes)]
+                routings.append((number, routing))
+        for statement, values in ((_INSERT_LEG, legs), (_INSERT_NOTE, notes), (_INSERT_ROUTING, routings)):
+            if values:
+                connection.executemany(statement, values)
+    return len(routings)
 
 
 def _routing_text(decided: Sequence[Decided], recorded: Recorded) -> str:
