@@ -6,19 +6,9 @@ from urllib.parse import quote, urlencode
 
 import click
 
-from pbx.cli.control import exchange
+from pbx.cli.control import call_argument, config_option, exchange, json_option
 from pbx.cli.output import print_json
 from pbx.errors import OperatorError
-
-_config = click.option(
-    "--config",
-    metavar="FILE",
-    default="pbx.yaml",
-    type=click.Path(path_type=Path),
-    help="The configuration of the service; it says where the control socket is.",
-)
-_json = click.option("--json", "as_json", is_flag=True, help="Print the API's answer as JSON.")
-_call = click.argument("call_id", metavar="CALL-ID")
 
 
 @click.command()
@@ -26,8 +16,8 @@ _call = click.argument("call_id", metavar="CALL-ID")
 @click.argument("to", metavar="TO")
 @click.option("--ring", metavar="SECONDS", type=click.FloatRange(1, 600), help="How long FROM is rung.")
 @click.option("--show", metavar="NUMBER", default="", help="The number that FROM is shown; without it TO.")
-@_config
-@_json
+@config_option
+@json_option
 def originate(whom: str, to: str, ring: float | None, show: str, config: Path, as_json: bool) -> None:
     """Ring FROM; when they answer, call TO for them as if they had dialled it.
 
@@ -47,8 +37,8 @@ def originate(whom: str, to: str, ring: float | None, show: str, config: Path, a
 @click.command()
 @click.argument("call_id", metavar="CALL-ID", required=False)
 @click.option("--all", "every", is_flag=True, help="End every call there is.")
-@_config
-@_json
+@config_option
+@json_option
 def hangup(call_id: str | None, every: bool, config: Path, as_json: bool) -> None:
     """End a call: whoever talks gets a BYE, whoever rings is given up.
 
@@ -71,7 +61,7 @@ def hangup(call_id: str | None, every: bool, config: Path, as_json: bool) -> Non
 
 
 @click.command()
-@_call
+@call_argument
 @click.argument("digits", metavar="DIGITS")
 @click.option(
     "--leg",
@@ -79,8 +69,8 @@ def hangup(call_id: str | None, every: bool, config: Path, as_json: bool) -> Non
     type=click.Choice(["caller", "callee"]),
     help="Who gets them; without it the callee, and the caller when nobody else is there.",
 )
-@_config
-@_json
+@config_option
+@json_option
 def dtmf(call_id: str, digits: str, side: str | None, config: Path, as_json: bool) -> None:
     """Send the keys DIGITS (0-9, *, #, A-D; 32 at most) to a phone or trunk, one after the other.
 
@@ -98,10 +88,10 @@ def dtmf(call_id: str, digits: str, side: str | None, config: Path, as_json: boo
 
 
 @click.command()
-@_call
+@call_argument
 @click.argument("sound", metavar="SOUND")
-@_config
-@_json
+@config_option
+@json_option
 def play(call_id: str, sound: str, config: Path, as_json: bool) -> None:
     """Let two who talk, or a caller who waits, hear SOUND, once; they go on talking meanwhile.
 

@@ -15,14 +15,16 @@ from pbx.errors import OperatorError
 
 _PATIENCE_S = 5.0
 
-_config = click.option(
+# What the verbs that ask a running service have in common.
+config_option = click.option(
     "--config",
     metavar="FILE",
     default="pbx.yaml",
     type=click.Path(path_type=Path),
     help="The configuration of the service; it says where the control socket is.",
 )
-_json = click.option("--json", "as_json", is_flag=True, help="Print the API's answer as JSON.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the API's answer as JSON.")
+call_argument = click.argument("call_id", metavar="CALL-ID")
 
 
 class _Control(HTTPConnection):
@@ -79,8 +81,8 @@ def ask(config: Path, path: str) -> Any:
 
 
 @click.command()
-@_config
-@_json
+@config_option
+@json_option
 def status(config: Path, as_json: bool) -> None:
     """Show how a running service is doing."""
     value = ask(config, "/api/status")
@@ -108,8 +110,8 @@ def status(config: Path, as_json: bool) -> None:
     "Read from the store, also when no service runs.",
 )
 @click.option("--limit", metavar="N", default=1000, type=click.IntRange(1), help="At most so many; 1000.")
-@_config
-@_json
+@config_option
+@json_option
 def calls(config: Path, since: str | None, limit: int, as_json: bool) -> None:
     """List the calls of a running service, oldest first; with --since, those that have ended.
 
@@ -156,8 +158,8 @@ def lowest(scores: Iterable[float | None], noted: bool) -> str:
 
 
 @click.command()
-@_config
-@_json
+@config_option
+@json_option
 def registrations(config: Path, as_json: bool) -> None:
     """List who is registered at a running service."""
     value = ask(config, "/api/registrations")

@@ -6,27 +6,18 @@ from typing import Any
 
 import click
 
-from pbx.cli.control import NoService, ask, exchange, plain
+from pbx.cli.control import NoService, ask, config_option, exchange, json_option, plain
 from pbx.cli.output import print_json
-from pbx.config.settings import DEFAULT_FILE, Settings
+from pbx.config.settings import Settings
 from pbx.errors import DocumentError, OperatorError, Place, Problem
 
 # A large dialplan with many tests takes its time.
 _PATIENCE_S = 120.0
 
-_config = click.option(
-    "--config",
-    metavar="FILE",
-    default=DEFAULT_FILE,
-    type=click.Path(path_type=Path),
-    help="The configuration of the service; it says where the control socket is.",
-)
-_json = click.option("--json", "as_json", is_flag=True, help="Print the API's answer as JSON.")
-
 
 @click.command()
-@_config
-@_json
+@config_option
+@json_option
 def reload(config: Path, as_json: bool) -> None:
     """Load the dialplan of the running service anew, as SIGHUP does.
 
@@ -43,8 +34,8 @@ def reload(config: Path, as_json: bool) -> None:
 
 @click.command()
 @click.argument("number", required=False, type=click.IntRange(1))
-@_config
-@_json
+@config_option
+@json_option
 def rollback(config: Path, number: int | None, as_json: bool) -> None:
     """Make generation NUMBER live again, or the one that was live before the present one.
 
@@ -58,8 +49,8 @@ def rollback(config: Path, number: int | None, as_json: bool) -> None:
 
 @click.command()
 @click.argument("number", required=False, type=click.IntRange(1))
-@_config
-@_json
+@config_option
+@json_option
 def generations(config: Path, number: int | None, as_json: bool) -> None:
     """List the dialplans that were live, newest last, and the loads that were refused lately.
 

@@ -6,23 +6,15 @@ from urllib.parse import quote
 
 import click
 
-from pbx.cli.control import ask, plain, table, tell
+from pbx.cli.control import ask, config_option, plain, table, tell
 from pbx.cli.output import print_json
 from pbx.cli.simulate import simulate
-
-_config = click.option(
-    "--config",
-    metavar="FILE",
-    default="pbx.yaml",
-    type=click.Path(path_type=Path),
-    help="The configuration of the service; it says where the control socket is.",
-)
 
 
 @click.group(invoke_without_command=True)
 @click.option("--intervals", is_flag=True, help="Show what was counted by quarter of an hour.")
 @click.option("--json", "as_json", is_flag=True, help="Print the API's answer as JSON.")
-@_config
+@config_option
 @click.pass_context
 def queues(context: click.Context, config: Path, as_json: bool, intervals: bool) -> None:
     """Show the queues of a running service: who waits and how long, who serves, what was counted."""
@@ -127,7 +119,7 @@ def _do(config: Path, path: str, done: str = "", **query: str) -> None:
 def _agent_verb(change: str, what: str) -> None:
     @queues.command(change, help=what)
     @click.argument("agent")
-    @_config
+    @config_option
     def verb(agent: str, config: Path) -> None:
         _do(config, f"/api/agents/{quote(agent)}/{change}")
 
@@ -141,7 +133,7 @@ _agent_verb("ready", "Cut an agent's wrap-up short.")
 @queues.command()
 @click.argument("agent")
 @click.argument("why", default="")
-@_config
+@config_option
 def pause(agent: str, why: str, config: Path) -> None:
     """Give an agent a break, for a reason that is shown."""
     _do(config, f"/api/agents/{quote(agent)}/pause", why=why)
@@ -150,7 +142,7 @@ def pause(agent: str, why: str, config: Path) -> None:
 def _queue_verb(state: str, what: str, became: str) -> None:
     @queues.command(state, help=what)
     @click.argument("queue")
-    @_config
+    @config_option
     def verb(queue: str, config: Path) -> None:
         _do(config, f"/api/queues/{quote(queue, safe='')}/{state}", f"queue {queue} is {became}")
 
@@ -162,7 +154,7 @@ _queue_verb("close", "Close a queue: what that means for callers, its settings s
 @queues.command()
 @click.argument("call")
 @click.argument("agent")
-@_config
+@config_option
 def assign(call: str, agent: str, config: Path) -> None:
     """Offer a waiting caller to an agent, of whatever queue."""
     _do(
@@ -174,7 +166,7 @@ def _part(part: str, what: str) -> None:
     @queues.command(part, help=what)
     @click.argument("agent")
     @click.option("--as", "user", required=True, metavar="USER", help="The user whose phone is called.")
-    @_config
+    @config_option
     def verb(agent: str, user: str, config: Path) -> None:
         _do(config, f"/api/supervise/{part}", f"user {user} is called", agent=agent, user=user)
 
@@ -188,7 +180,7 @@ _part("take-over", "Have the caller in the agent's place.")
 @queues.command()
 @click.argument("agent")
 @click.option("--stop", is_flag=True, help="Record no more.")
-@_config
+@config_option
 def record(agent: str, stop: bool, config: Path) -> None:
     """Record an agent's conversation from now on."""
     done = f"the conversation of agent {agent} is recorded{' no more' if stop else ''}"

@@ -6,19 +6,9 @@ from urllib.parse import quote
 
 import click
 
-from pbx.cli.control import exchange
+from pbx.cli.control import call_argument, config_option, exchange, json_option
 from pbx.cli.output import print_json
 from pbx.errors import OperatorError
-
-_config = click.option(
-    "--config",
-    metavar="FILE",
-    default="pbx.yaml",
-    type=click.Path(path_type=Path),
-    help="The configuration of the service; it says where the control socket is.",
-)
-_json = click.option("--json", "as_json", is_flag=True, help="Print the API's answer as JSON.")
-_call = click.argument("call_id", metavar="CALL-ID")
 
 
 @click.group()
@@ -31,12 +21,12 @@ def record() -> None:
 
 
 @record.command()
-@_call
+@call_argument
 @click.option(
     "--leave-out", is_flag=True, help="Leave out what is said meanwhile, instead of silence in its place."
 )
-@_config
-@_json
+@config_option
+@json_option
 def pause(call_id: str, leave_out: bool, config: Path, as_json: bool) -> None:
     """Record nothing of what is said from now on.
 
@@ -46,9 +36,9 @@ def pause(call_id: str, leave_out: bool, config: Path, as_json: bool) -> None:
 
 
 @record.command()
-@_call
-@_config
-@_json
+@call_argument
+@config_option
+@json_option
 def resume(call_id: str, config: Path, as_json: bool) -> None:
     """Record what is said again.
 
