@@ -2,6 +2,7 @@
 
 import select
 import threading
+from bisect import bisect
 from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any
@@ -73,6 +74,12 @@ def mixed_leg(plane: MediaPlane, phone: Phone, codec: CodecName = "PCMU", **chan
     return leg_for(plane, phone, **{**settings, **changes})
 
 
+# A tick that runs later than this has packets that are too late for it.
+STALL_S = 0.005
+# How often a test whose sound the machine has spoilt, by stalling, is tried.
+TRIES = 5
+
+
 class Talk:
     """Several phones send frames every 20 ms and hear meanwhile."""
 
@@ -113,6 +120,11 @@ class Talk:
             for each in ready:
                 phone = self._by_socket[each]
                 self.heard[phone].append((perf_counter(), phone.hear()))
+
+    def punctual(self, plane: MediaPlane) -> bool:
+        """Whether neither we nor the plane were so late that sound has to be made up for."""
+        ticks = plane.loop_statistics
+        return self.late_s <= STALL_S and not sum(ticks.lateness[bisect(ticks.bounds_ms, STALL_S * 1000) :])
 
     def rest(self, seconds: float) -> None:
         self.listen(perf_counter() + seconds)
