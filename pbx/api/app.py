@@ -140,6 +140,6 @@ def _hint(status_code: int, request: Request) -> str:
         return "/api/openapi.json lists what there is"
     if status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         if request.method == "DELETE":
-            return "calls are ended through the control socket, pbx.sock in the state directory"
+            return "calls are ended through the control socket: `pbx hangup CALL-ID`"
         return "/api/openapi.json lists the methods"
     return ""

@@ -90,7 +90,11 @@ class UdpListener:
             except Exception:
                 # Raised into the reactor, it would end the listener.
                 log.exception("a fault of our own; a datagram is lost")
-        self._served()
+        try:
+            self._served()
+        except Exception:
+            # As above; the next datagram arms the timer.
+            log.exception("a fault of our own; what is due may be late")
 
     def _waited(self, stamps: list[tuple[int, int, bytes]]) -> float:
         """Seconds since a datagram came; 0 when the kernel does not say."""

@@ -1,9 +1,9 @@
 """When Python's cycle collector runs: while hardly anybody waits for us, and seldom otherwise.
 
-What a call leaves behind dies by reference count. By its own rule the collector counts
-objects made less objects gone: under an even load it waits until its youngest generation holds everything of
-the last half minute, and then the service stands still (0.7 s at 200 calls a second, where peers begin to say
-everything again after 0.5 s).
+What a call leaves behind dies by reference count. By its own rule the collector counts objects made less
+objects gone: under an even load it waits until its youngest generation holds everything of the last half
+minute, and then the service stands still (0.7 s at 200 calls a second, where peers begin to say everything
+again after 0.5 s).
 """
 
 import gc

@@ -141,11 +141,27 @@ def test_the_timer_is_armed_once_for_all_datagrams_that_were_there() -> None:
         asked.append(len(edge.core.received))
         return 5.0
 
-    edge.core.next_deadline = next_deadline  # type: ignore[method-assign]
+    edge.core.next_deadline = next_deadline  # type: ignore[method-assign]  # it counts
     bound.arrived += [(message("a"), PEER), (message("b"), PEER), (message("c"), PEER)]
     edge.wake()
     assert asked == [3]
     assert edge.reactor.getDelayedCalls()[0].getTime() == 5.0
+
+
+def test_a_fault_after_the_last_datagram_does_not_end_the_listener(caplog: pytest.LogCaptureFixture) -> None:
+    edge = Edge()
+    bound = edge.listen("udp")
+
+    def broken() -> float | None:
+        raise RuntimeError("a fault of our own")
+
+    whole = edge.core.next_deadline
+    edge.core.next_deadline = broken  # type: ignore[method-assign]  # the fake breaks for one datagram
+    edge.datagram(bound, message("a"), *PEER)
+    assert "what is due may be late" in caplog.text
+    edge.core.next_deadline = whole  # type: ignore[method-assign]  # and is whole again
+    edge.datagram(bound, message("b"), *PEER)
+    assert [data for data, _ in edge.core.received] == [message("a"), message("b")]
 
 
 def test_before_a_core_is_there_datagrams_are_lost() -> None:
