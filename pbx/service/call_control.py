@@ -28,6 +28,8 @@ from pbx.service.switch import Switch
 T = TypeVar("T")
 FindSound = Callable[[str], Coroutine[Any, Any, Sound]]
 
+_LOOK = "`pbx calls` shows what the calls do"
+
 
 class CallControl:
     """Implements pbx.api.calls.CallControl. What was done is noted: `pbx why` tells of it."""
@@ -95,14 +97,14 @@ class CallControl:
         row = None if leg is None else leg.audio.row
         agreed = None if leg is None else leg.audio.agreed
         if leg is None or row is None or agreed is None or call.state in {"ending", "ended"}:
-            raise OperatorError(f"the call has no {side or 'phone'} to send them to", _ANSWERED)
+            raise OperatorError(f"the call has no {side or 'phone'} to send them to", _LOOK)
         if agreed.telephone_event is None:
             raise OperatorError(
                 f"{leg.label} takes no keys (telephone-event, RFC 4733)",
                 "a phone says so in its SDP; its settings for DTMF may help",
             )
         if not agreed.send:
-            raise OperatorError(f"{leg.label} is on hold, and hears nothing")
+            raise OperatorError(f"{leg.label} is on hold, and hears nothing", "try again when it is back")
         for digit in digits:
             self._media.send_digit(row, digit)
         self._note(call, leg.label, "digits-sent")
@@ -115,7 +117,7 @@ class CallControl:
             return None
         found = await _in_asyncio(self._find_sound(sound))
         if not call.announce([found]):
-            raise OperatorError(_cannot_hear(call), _ANSWERED)
+            raise OperatorError(_cannot_hear(call), _LOOK)
         self._note(call, "", "sound-played")
         return PlayReport(id=call.record.id, sound=sound, seconds=round(found.duration_s, 3))
 
@@ -132,9 +134,6 @@ class CallControl:
 def _in_asyncio(coroutine: Coroutine[Any, Any, T]) -> "asyncio.Future[T]":
     """A coroutine of Twisted's world as something to await in asyncio's."""
     return Deferred.fromCoroutine(coroutine).asFuture(asyncio.get_running_loop())
-
-
-_ANSWERED = "`pbx calls` shows what the calls do"
 
 
 def _has_leg(legs: list[Leg], call_id: str) -> bool:

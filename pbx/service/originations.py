@@ -53,7 +53,9 @@ class Originations:
         They are shown `shown`, or without it whom they will talk with. Raises OperatorError.
         """
         if not called.isprintable():
-            raise OperatorError(f"{called!r} is nothing that can be dialled")
+            raise OperatorError(
+                f"{called!r} is nothing that can be dialled", "leave out what cannot be printed"
+            )
         target = self._target(whom)
         routed = self._routed(target, called)
         known = None if shown else self._users.get(called)
@@ -68,8 +70,14 @@ class Originations:
         found = plan.groups[0] if plan.groups else ()
         if not found:
             if isinstance(target, UserTarget):
-                raise OperatorError(f"user {target.user} has no phone that is registered")
-            raise OperatorError(f"{target} cannot be reached: its host has no address")
+                raise OperatorError(
+                    f"user {target.user} has no phone that is registered",
+                    "`pbx registrations` shows who has one",
+                )
+            raise OperatorError(
+                f"{target} cannot be reached: its host has no address",
+                "correct the name, or see that this machine resolves it",
+            )
         return Origin(str(target), found, routed)
 
     def _target(self, whom: str) -> Target:
@@ -101,5 +109,7 @@ class Originations:
                 try:
                     number = Uri.parse(text).username
                 except PeerError:
-                    raise OperatorError(f"found {text!r}, expected a SIP URI") from None
+                    raise OperatorError(
+                        f"found {text!r}, expected a SIP URI", "write sip:NAME@HOST"
+                    ) from None
                 return Call("", Caller(number), called, "anyone", at)

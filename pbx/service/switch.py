@@ -150,7 +150,9 @@ class Switch:
         Raises OperatorError when we take no more calls, and changes nothing then.
         """
         if self.draining:
-            raise OperatorError("the service is being drained, and takes no new calls")
+            raise OperatorError(
+                "the service is being drained, and takes no new calls", "it ends; start it again afterwards"
+            )
         try:
             if len(self.calls) >= self._max_calls:
                 self._reached["calls"] += 1
@@ -160,7 +162,9 @@ class Switch:
             legs = phones_of(destinations, self.shared, now)
         except ResourcesExhausted as bound:
             self.shared.ran_out(bound)
-            raise OperatorError(f"the call cannot be made: {bound}") from None
+            raise OperatorError(
+                f"the call cannot be made: {bound}", "try again when other calls have ended"
+            ) from None
         out: list[Output] = []
         record = CallRecord(
             self._ids.token(8), routed.caller.number, routed.called, routed.source, now, originated=True
