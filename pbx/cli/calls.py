@@ -1,14 +1,12 @@
 """`pbx originate`, `hangup`, `dtmf` and `play`: what operators do with the calls of a running service."""
 
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import click
 
-from pbx.cli.control import call_argument, config_option, exchange, json_option
+from pbx.cli.control import call_argument, config_option, json_option, tell
 from pbx.cli.output import print_json
-from pbx.errors import OperatorError
 
 
 @click.command()
@@ -26,8 +24,12 @@ def originate(whom: str, to: str, ring: float | None, show: str, config: Path, a
     `anyone`. Returns at once: `pbx calls` and `pbx why` tell how it goes on. Exit code 1 when FROM is not
     there to be rung. With --json: {"id", "rings", "called"}.
     """
-    query = {"from": whom, "to": to, **({} if ring is None else {"ring": f"{ring:g}"})}
-    value = _change(config, "POST", "/api/calls", {**query, **({"show": show} if show else {})})
+    query = {"from": whom, "to": to}
+    if ring is not None:
+        query["ring"] = f"{ring:g}"
+    if show:
+        query["show"] = show
+    value = tell(config, "/api/calls", **query)
     if as_json:
         print_json(value)
     else:
@@ -48,11 +50,11 @@ def hangup(call_id: str | None, every: bool, config: Path, as_json: bool) -> Non
     if every == (call_id is not None):
         raise click.UsageError("name a call, or give --all")
     if call_id is None:
-        value = _change(config, "DELETE", "/api/calls")
+        value = tell(config, "/api/calls", method="DELETE")
         ended = value["calls"]
         words = "there was no call" if not ended else "\n".join(f"call {each} ends" for each in ended)
     else:
-        value = _change(config, "DELETE", _path(call_id))
+        value = tell(config, _path(call_id), method="DELETE")
         words = f"call {value['id']} ends"
     if as_json:
         print_json(value)
@@ -79,8 +81,8 @@ def dtmf(call_id: str, digits: str, side: str | None, config: Path, as_json: boo
     """
     if not digits or len(digits) > 32 or set(digits.upper()) - set("0123456789*#ABCD"):
         raise click.BadParameter(f"{digits!r} is not 1 to 32 of 0-9, *, # and A-D", param_hint="DIGITS")
-    query = {"digits": digits, **({} if side is None else {"side": side})}
-    value = _change(config, "POST", _path(call_id, "digits"), query)
+    query = {"digits": digits} if side is None else {"digits": digits, "side": side}
+    value = tell(config, _path(call_id, "digits"), **query)
     if as_json:
         print_json(value)
     else:
@@ -98,7 +100,7 @@ def play(call_id: str, sound: str, config: Path, as_json: bool) -> None:
     SOUND is a name as a `play:` of a dialplan has it. Exit code 1 when there is no such call or sound, or the
     call does something else. With --json: {"id", "sound", "seconds"}.
     """
-    value = _change(config, "POST", _path(call_id, "play"), {"sound": sound})
+    value = tell(config, _path(call_id, "play"), sound=sound)
     if as_json:
         print_json(value)
     else:
@@ -107,11 +109,3 @@ def play(call_id: str, sound: str, config: Path, as_json: bool) -> None:
 
 def _path(call_id: str, what: str = "") -> str:
     return f"/api/calls/{quote(call_id, safe='')}" + (f"/{what}" if what else "")
-
-
-def _change(config: Path, method: str, path: str, query: dict[str, str] | None = None) -> Any:
-    status, value = exchange(config, method, f"{path}?{urlencode(query)}" if query else path)
-    if status >= 300:
-        said = value if isinstance(value, dict) else {}
-        raise OperatorError(said.get("error") or f"the service answered {status}", said.get("hint") or "")
-    return value

@@ -63,11 +63,12 @@ def exchange(config: Path, method: str, path: str, *, patience_s: float = _PATIE
         control.close()
 
 
-def tell(config: Path, path: str, **query: str) -> Any:
-    """What the service answers to POST `path`. Raises OperatorError when it refuses."""
-    status, value = exchange(config, "POST", f"{path}?{urlencode(query)}" if query else path)
+def tell(config: Path, path: str, *, method: str = "POST", **query: str) -> Any:
+    """What the service answers to a request that changes something. Raises OperatorError when it refuses."""
+    status, value = exchange(config, method, f"{path}?{urlencode(query)}" if query else path)
     if status >= 300:
-        raise OperatorError(value.get("error") or f"the service answered {status}", value.get("hint") or "")
+        said = value if isinstance(value, dict) else {}
+        raise OperatorError(said.get("error") or f"the service answered {status}", said.get("hint") or "")
     return value
 
 

@@ -1,14 +1,12 @@
 """`pbx record`: recordings of a running service that are paused, and go on."""
 
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import click
 
-from pbx.cli.control import call_argument, config_option, exchange, json_option
+from pbx.cli.control import call_argument, config_option, json_option, tell
 from pbx.cli.output import print_json
-from pbx.errors import OperatorError
 
 
 @click.group()
@@ -32,7 +30,7 @@ def pause(call_id: str, leave_out: bool, config: Path, as_json: bool) -> None:
 
     With --json: {"id", "state": "paused"}.
     """
-    _change(config, call_id, f"pause?silence={'false' if leave_out else 'true'}", as_json=as_json)
+    _change(config, call_id, "pause", as_json=as_json, silence="false" if leave_out else "true")
 
 
 @record.command()
@@ -47,19 +45,11 @@ def resume(call_id: str, config: Path, as_json: bool) -> None:
     _change(config, call_id, "resume", as_json=as_json)
 
 
-def _change(config: Path, call_id: str, change: str, *, as_json: bool) -> None:
-    path = f"/api/calls/{quote(call_id, safe='')}/recording/{change}"
-    status, value = exchange(config, "POST", path)
-    if status >= 300:
-        raise _refusal(status, value)
+def _change(config: Path, call_id: str, change: str, *, as_json: bool, **query: str) -> None:
+    value = tell(config, f"/api/calls/{quote(call_id, safe='')}/recording/{change}", **query)
     if as_json:
         print_json(value)
     else:
         click.echo(
             f"the recording of call {call_id} {'is paused' if value['state'] == 'paused' else 'goes on'}"
         )
-
-
-def _refusal(status: int, value: Any) -> OperatorError:
-    said = value if isinstance(value, dict) else {}
-    return OperatorError(said.get("error") or f"the service answered {status}", said.get("hint") or "")
