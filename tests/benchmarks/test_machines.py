@@ -1,5 +1,10 @@
 """The PBX in memory that `benchmarks.machines` measures carries its calls, and the same ones every time."""
 
+from pathlib import Path
+
+import pytest
+
+from benchmarks import machine
 from benchmarks.machines import cost_ms, give, made, recorded
 
 
@@ -19,3 +24,24 @@ def test_the_messages_of_a_call_lead_to_the_same_answers_when_they_are_given_aga
 
 def test_a_cost_is_charged_to_the_calls_after_the_warming() -> None:
     assert cost_ms(recorded(2), 1) > 0
+
+
+@pytest.mark.parametrize(
+    ("content", "left"), [("/autogroup-7 nice 5\n", "5"), ("", "0")], ids=["a group", "no group"]
+)
+def test_a_session_is_put_first_and_back(
+    content: str, left: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = tmp_path / "autogroup"
+    group.write_text(content, encoding="ascii")
+    monkeypatch.setattr(machine, "_AUTOGROUP", group)
+    with machine.session_first():
+        assert group.read_text(encoding="ascii") == "-20"
+    assert group.read_text(encoding="ascii") == left
+
+
+def test_a_kernel_without_groups_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_AUTOGROUP", tmp_path / "missing" / "autogroup")
+    with machine.session_first():
+        pass
+    assert list(tmp_path.iterdir()) == []

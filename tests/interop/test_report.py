@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -31,6 +32,14 @@ def test_lines_for_people() -> None:
         "      | unexpected \\x1b[31mBYE\\x00",
         "    files: /tmp/x",
     ]
+
+
+def test_a_case_that_a_stall_spoilt_says_how_often_it_was_played() -> None:
+    assert line(replace(GOOD, tries=2)).splitlines()[1:] == ["    played 2 times"]
+    assert (
+        line(replace(BAD, tries=3, stalled_s=0.54)).splitlines()[3]
+        == "    played 3 times; the machine stood still for 0.54 s"
+    )
 
 
 def test_the_closing_line() -> None:
@@ -67,6 +76,7 @@ def test_json() -> None:
         "passed": True,
         "skipped": "",
         "seconds": 3.25,
+        "tries": 1,
         "faults": [],
         "directory": None,
     }

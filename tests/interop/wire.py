@@ -22,7 +22,7 @@ class Wire:
     """
 
     def __init__(self, sound: Sound = "relayed") -> None:
-        self._sound = sound
+        self.sound = sound
         self._sip, self._to_caller, self._to_callee = (_bound() for _ in range(3))
         self._registered: tuple[str, int] | None = None
         self._caller: tuple[str, int] | None = None
@@ -60,11 +60,11 @@ class Wire:
                     self._relay(data, from_caller=readable is self._to_caller)
 
     def _relay(self, data: bytes, *, from_caller: bool) -> None:
-        if self._sound == "lost":
+        if self.sound == "lost":
             return
-        if self._sound == "returned":
+        if self.sound == "returned":
             from_caller = not from_caller
-        if self._sound != "bare":
+        if self.sound != "bare":
             data = data[:8] + (b"call" if from_caller else b"came") + data[12:]
         target = self._callee_audio if from_caller else self._caller_audio
         if target is not None:

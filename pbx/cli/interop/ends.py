@@ -218,6 +218,8 @@ class AudioThread:
     """The thread in which a case's ends speak every 20 ms and listen in between."""
 
     def __init__(self, ends: list[AudioEnd]) -> None:
+        # The longest that it came after its time: so long the machine had nothing for it.
+        self.late_s = 0.0
         self._ends = ends
         self._stop = Event()
         self._thread = Thread(target=self._run, name="audio ends", daemon=True)
@@ -245,6 +247,7 @@ class AudioThread:
             for descriptor, _ in waiting.poll(max(0.0, (due - now()) * 1000)):
                 by_descriptor[descriptor].listen()
             behind = now()
+            self.late_s = max(self.late_s, behind - due)
             frames = 0
             while due <= behind:
                 due += _TICK

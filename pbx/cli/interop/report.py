@@ -18,6 +18,9 @@ def line(outcome: Outcome) -> str:
     lines = [f"{outcome.case:<24} {word:<7} {outcome.seconds:5.1f} s  {outcome.summary}"]
     lines += [f"    not run: {outcome.skipped}"] if outcome.skipped else []
     lines += [f"    {fault}" for fault in outcome.faults]
+    if outcome.tries > 1:
+        stood = f"; the machine stood still for {outcome.stalled_s:.2f} s" if outcome.faults else ""
+        lines.append(f"    played {outcome.tries} times{stood}")
     for path, text in outcome.traces.items():
         if text:
             lines.append(f"    the end of {path}:")
@@ -58,6 +61,7 @@ def to_json(outcomes: Sequence[Outcome]) -> dict[str, Any]:
                 "passed": outcome.passed,
                 "skipped": outcome.skipped,
                 "seconds": round(outcome.seconds, 3),
+                "tries": outcome.tries,
                 "faults": list(outcome.faults),
                 "directory": None if outcome.directory is None else str(outcome.directory),
             }

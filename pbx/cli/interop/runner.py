@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import mkdtemp
@@ -34,6 +34,9 @@ _LEAST_SECONDS = 0.8
 # When one phone's scenario has failed, the others get this long to notice before they are stopped.
 _GRACE_SECONDS = 3.0
 _LINGER_SECONDS = 0.3
+# A case that failed while its phones had to wait for the machine so long is played again, so often in all.
+_STALL_SECONDS = 0.1
+_TRIES = 3
 # Finished calls are written by a thread of their own.
 _RECORD_SECONDS = 10.0
 
@@ -53,7 +56,8 @@ class Options:
 class Outcome:
     """What came of a case; `traces` has the last lines of what SIPp and the PBX wrote, by file.
 
-    `skipped` says why it could not be run here; then it has neither passed nor failed.
+    `skipped` says why it could not be run here; then it has neither passed nor failed. `stalled_s` is the
+    longest that the machine kept the phones from speaking, in the last of its `tries`.
     """
 
     case: str
@@ -63,6 +67,8 @@ class Outcome:
     traces: Mapping[str, str] = field(default_factory=dict)
     directory: Path | None = None
     skipped: str = ""
+    stalled_s: float = 0.0
+    tries: int = 1
 
     @property
     def passed(self) -> bool:
@@ -82,6 +88,7 @@ class _Run:
     actors: list[Actor] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     over_at: float = 0.0
+    stalled_s: float = 0.0
     began_epoch: float = field(default_factory=lambda: datetime.now(UTC).timestamp())
 
 
@@ -124,7 +131,16 @@ class Runner:
         return outcomes
 
     def run(self, case: Case) -> Outcome:
-        """Run one case. Raises OperatorError when the machine or the configuration does not allow it."""
+        """Run one case, again if the machine stood still meanwhile and it failed.
+
+        Raises OperatorError when the machine or the configuration does not allow it.
+        """
+        outcome = self._once(case)
+        while not outcome.passed and outcome.stalled_s > _STALL_SECONDS and outcome.tries < _TRIES:
+            outcome = replace(self._once(case), tries=outcome.tries + 1)
+        return outcome
+
+    def _once(self, case: Case) -> Outcome:
         began = now()
         if (fault := self._bury()) is not None:
             return Outcome(case.name, case.shape.summary, 0.0, (fault,), directory=self._directory)
@@ -239,13 +255,14 @@ class Runner:
 
     def _act(self, run: _Run, service: Service) -> None:
         """Play the steps; what SIPp finds wrong is added to the run's faults."""
-        with AudioThread(list(run.ends.values())):
+        with AudioThread(list(run.ends.values())) as audio:
             for number in range(len(run.case.shape.steps)):
                 self._step(run, service, number)
                 if run.faults:
                     break
             run.over_at = now()
             pause(_LINGER_SECONDS)
+        run.stalled_s = audio.late_s
 
     def _step(self, run: _Run, service: Service, number: int) -> None:
         step, seconds = run.case.shape.steps[number], float(run.case.shape.step_seconds)
@@ -393,7 +410,15 @@ class Runner:
             # What a failed case has left must not fail the next one.
             service.stop()
             self._services = {key: each for key, each in self._services.items() if each is not service}
-        return Outcome(run.case.name, summary, seconds, tuple(run.faults), traces, run.directory)
+        return Outcome(
+            run.case.name,
+            summary,
+            seconds,
+            tuple(run.faults),
+            traces,
+            run.directory,
+            stalled_s=run.stalled_s,
+        )
 
 
 def counter_faults(expected: Mapping[str, tuple[int, int]], before: Numbers, after: Numbers) -> list[str]:
