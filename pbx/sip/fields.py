@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from functools import cached_property
+from typing import Final, TypeVar
 
 from pbx.errors import PeerError
 from pbx.sip.grammar import check_name, check_value, malformed, parse_number, split_list
 from pbx.sip.header_names import CANONICAL, LISTS, canonical, printed
 from pbx.sip.headers import CSeq, NameAddr, Via
 from pbx.sip.limits import MAX_CONTENT_LENGTH, MAX_LIST_VALUES, MAX_MAX_FORWARDS, MAX_SECONDS
-from pbx.sip.uri import Uri
 
 is_call_id: Final = re.compile("[!-~]+").fullmatch
 _media_type: Final = re.compile(
@@ -17,6 +17,59 @@ _media_type: Final = re.compile(
 ).fullmatch
 
 Value = TypeVar("Value")
+
+
+def read_call_id(text: str) -> str:
+    """A Call-ID value. Raises PeerError 400."""
+    value = text.strip(" \t")
+    if is_call_id(value) is None:
+        raise malformed("Call-ID")
+    return value
+
+
+def read_max_forwards(text: str) -> int:
+    """A Max-Forwards value. Raises PeerError 400."""
+    return parse_number(text.strip(" \t"), MAX_MAX_FORWARDS, "Max-Forwards")
+
+
+def read_content_type(text: str) -> str:
+    """`type/subtype` of a Content-Type value. Raises PeerError 400."""
+    match = _media_type(text.strip(" \t"))
+    if match is None:
+        raise malformed("Content-Type")
+    return f"{match[1]}/{match[2]}".lower()
+
+
+def _top_via(fields: "Fields") -> Via:
+    text = fields._need("via")
+    return Via.parse(split_list(text)[0] if "," in text else text)
+
+
+def _vias(fields: "Fields") -> list[Via]:
+    values = fields._split("via", fields.lines("via"))
+    return [fields.top_via, *[Via.parse(value) for value in values[1:]]]
+
+
+def _contacts(fields: "Fields") -> list[NameAddr]:
+    return [] if fields.contact_star else _addresses(fields, "contact")
+
+
+def _addresses(fields: "Fields", name: str) -> list[NameAddr]:
+    values = fields._split(name, fields.lines(name))
+    what = printed(name)
+    if name != "contact" and not all("<" in value for value in values):
+        raise malformed(what)
+    return [NameAddr.parse(value, what) for value in values]
+
+
+def _number(fields: "Fields", name: str, maximum: int) -> int | None:
+    value = fields.get(name)
+    return None if value is None else parse_number(value, maximum, printed(name))
+
+
+def _optional(fields: "Fields", name: str, read: Callable[[str], Value]) -> Value | None:
+    text = fields.get(name)
+    return None if text is None else read(text)
 
 
 class Fields:
@@ -28,52 +81,45 @@ class Fields:
     else writes to the header section.
     """
 
-    __slots__ = (
-        "_names", "_values", "call_id", "contacts", "content_length", "content_type", "cseq", "expires",
-        "from_", "max_forwards", "record_routes", "routes", "to", "top_via", "vias",
-    )  # fmt: skip
+    # A cached_property costs nothing once it is an attribute, as it is at once for what validation reads.
+    __slots__ = ("__dict__", "_names", "_values")
 
-    top_via: Via
+    top_via = cached_property(_top_via)
     """The first Via value (§20.42)."""
-    vias: list[Via]
+    vias = cached_property(_vias)
     """All Via values, the top one first."""
-    from_: NameAddr
+    from_ = cached_property[NameAddr](lambda fields: NameAddr.parse(fields._need("from"), "From"))
     """From (§20.20)."""
-    to: NameAddr
+    to = cached_property[NameAddr](lambda fields: NameAddr.parse(fields._need("to"), "To"))
     """To (§20.39)."""
-    cseq: CSeq
+    cseq = cached_property[CSeq](lambda fields: CSeq.parse(fields._need("cseq")))
     """CSeq (§20.16)."""
-    call_id: str
+    call_id = cached_property[str](lambda fields: read_call_id(fields._need("call-id")))
     """Call-ID (§20.8), compared octet by octet."""
-    contacts: list[NameAddr]
+    contacts = cached_property(_contacts)
     """All Contact values (§20.10); empty for `Contact: *`."""
-    routes: list[NameAddr]
+    routes = cached_property[list[NameAddr]](lambda fields: _addresses(fields, "route"))
     """All Route values (§20.34)."""
-    record_routes: list[NameAddr]
+    record_routes = cached_property[list[NameAddr]](lambda fields: _addresses(fields, "record-route"))
     """All Record-Route values (§20.30)."""
-    max_forwards: int | None
+    max_forwards = cached_property[int | None](
+        lambda fields: _optional(fields, "max-forwards", read_max_forwards)
+    )
     """Max-Forwards, 0 to 255 (§20.22); None when absent, as from RFC 2543 clients."""
-    content_length: int | None
+    content_length = cached_property[int | None](
+        lambda fields: _number(fields, "content-length", MAX_CONTENT_LENGTH)
+    )
     """Content-Length in octets (§20.14); None when absent."""
-    expires: int | None
+    expires = cached_property[int | None](lambda fields: _number(fields, "expires", MAX_SECONDS))
     """Expires in seconds, below 2**32 (§20.19); None when absent."""
-    content_type: str | None
+    content_type = cached_property[str | None](
+        lambda fields: _optional(fields, "content-type", read_content_type)
+    )
     """`type/subtype` in lower case, without parameters (§20.15); None when absent."""
 
     def __init__(self, names: list[str], values: list[str]) -> None:
         self._names = names
         self._values = values
-
-    if not TYPE_CHECKING:  # a type checker would take it for leave to ask for any name
-
-        def __getattr__(self, name: str) -> object:
-            """Read a parsed value that was not asked for before, and remember it."""
-            read = _READ.get(name)
-            if read is None:
-                raise AttributeError(name)
-            value = read(self)
-            setattr(self, name, value)
-            return value
 
     # Raw values
 
@@ -215,77 +261,6 @@ class Fields:
             raise malformed(f"{printed(name)}: too many values")
         return values
 
-
-def read_call_id(text: str) -> str:
-    """A Call-ID value. Raises PeerError 400."""
-    value = text.strip(" \t")
-    if is_call_id(value) is None:
-        raise malformed("Call-ID")
-    return value
-
-
-def read_max_forwards(text: str) -> int:
-    """A Max-Forwards value. Raises PeerError 400."""
-    return parse_number(text.strip(" \t"), MAX_MAX_FORWARDS, "Max-Forwards")
-
-
-def read_content_type(text: str) -> str:
-    """`type/subtype` of a Content-Type value. Raises PeerError 400."""
-    match = _media_type(text.strip(" \t"))
-    if match is None:
-        raise malformed("Content-Type")
-    return f"{match[1]}/{match[2]}".lower()
-
-
-def _top_via(fields: Fields) -> Via:
-    text = fields._need("via")
-    return Via.parse(split_list(text)[0] if "," in text else text)
-
-
-def _vias(fields: Fields) -> list[Via]:
-    values = fields._split("via", fields.lines("via"))
-    return [fields.top_via, *[Via.parse(value) for value in values[1:]]]
-
-
-def _contacts(fields: Fields) -> list[NameAddr]:
-    return [] if fields.contact_star else _addresses(fields, "contact")
-
-
-def _addresses(fields: Fields, name: str) -> list[NameAddr]:
-    values = fields._split(name, fields.lines(name))
-    what = printed(name)
-    if name != "contact" and not all("<" in value for value in values):
-        raise malformed(what)
-    return [NameAddr.parse(value, what) for value in values]
-
-
-def _number(fields: Fields, name: str, maximum: int) -> int | None:
-    value = fields.get(name)
-    return None if value is None else parse_number(value, maximum, printed(name))
-
-
-def _optional(fields: Fields, name: str, read: Callable[[str], Value]) -> Value | None:
-    text = fields.get(name)
-    return None if text is None else read(text)
-
-
-_READ: Final[dict[str, Callable[[Any], object]]] = {
-    "call_id": lambda fields: read_call_id(fields._need("call-id")),
-    "contacts": _contacts,
-    "content_length": lambda fields: _number(fields, "content-length", MAX_CONTENT_LENGTH),
-    "content_type": lambda fields: _optional(fields, "content-type", read_content_type),
-    "cseq": lambda fields: CSeq.parse(fields._need("cseq")),
-    "expires": lambda fields: _number(fields, "expires", MAX_SECONDS),
-    "from_": lambda fields: NameAddr.parse(fields._need("from"), "From"),
-    "max_forwards": lambda fields: _optional(fields, "max-forwards", read_max_forwards),
-    "request_uri": lambda request: Uri.parse(request.uri),  # a Request has it, a Response has not
-    "record_routes": lambda fields: _addresses(fields, "record-route"),
-    "routes": lambda fields: _addresses(fields, "route"),
-    "to": lambda fields: NameAddr.parse(fields._need("to"), "To"),
-    "top_via": _top_via,
-    "vias": _vias,
-}
-"""How each parsed value is read."""
 
 _READ_FROM: Final = {
     "call-id": ("call_id",),

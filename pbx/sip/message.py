@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import cached_property
 from operator import add
 from typing import Final
 
@@ -76,9 +77,9 @@ class Message(Fields):
 class Request(Message):
     """A request (§7.1). `uri` is the Request-URI as written; `request_uri` is it parsed, as values are."""
 
-    __slots__ = ("method", "request_uri", "uri")
+    __slots__ = ("method", "uri")
 
-    request_uri: Uri
+    request_uri = cached_property[Uri](lambda request: Uri.parse(request.uri))
 
     def __init__(self, method: str, uri: str, names: list[str], values: list[str], body: bytes) -> None:
         self._names = names
