@@ -81,7 +81,7 @@ def check_name(name: str) -> str:
 
 def check_token(text: str) -> str:
     """Give back `text`, a tag of ours; raise MisuseError unless it is a token."""
-    if _is_token(text) is None:
+    if not (text.isalnum() and text.isascii()) and _is_token(text) is None:
         raise MisuseError("a tag that is not a token")
     return text
 

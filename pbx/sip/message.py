@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterable
 from functools import cached_property
-from operator import add
 from typing import Final
 
 from pbx.errors import MisuseError, PeerError
+from pbx.remembered import Remembered
 from pbx.sip.fields import Fields, collect
 from pbx.sip.grammar import METHODS, check_token, check_value, is_token, is_unfit, parse_number
 from pbx.sip.header_names import BEGINNINGS, CANONICAL, canonical
@@ -65,13 +65,24 @@ class Message(Fields):
 
     def encode(self) -> bytes:
         """The message as it is sent; Content-Length is counted, never copied."""
-        names, values = self._names, self._values
-        if "content-length" in names:
+        names, values, body = self._names, self._values, self.body
+        if (beginnings := _BEGINNINGS_OF[(*names,)]) is None:
             kept = [pair for pair in zip(names, values, strict=True) if pair[0] != "content-length"]
-            names, values = [name for name, _ in kept], [value for _, value in kept]
-        lines = map(add, map(BEGINNINGS.__getitem__, names), values)
-        text = "\r\n".join([self.start_line, *lines, f"Content-Length: {len(self.body)}\r\n\r\n"])
-        return text.encode("utf-8", "surrogateescape") + self.body
+            values = [value for _, value in kept]
+            beginnings = _BEGINNINGS_OF[tuple([name for name, _ in kept])] or []
+        parts = beginnings * 2
+        parts[::2], parts[1::2] = beginnings, values
+        text = f"{self.start_line}{''.join(parts)}\r\nContent-Length: {len(body)}\r\n\r\n"
+        return text.encode("utf-8", "surrogateescape") + body
+
+
+def _beginnings(*names: str) -> list[str] | None:
+    """What stands before each value of these fields; None with a Content-Length among them."""
+    return None if "content-length" in names else [f"\r\n{BEGINNINGS[name]}" for name in names]
+
+
+# A service sends the same few sets of fields again and again.
+_BEGINNINGS_OF: Final = Remembered(_beginnings)
 
 
 class Request(Message):
