@@ -19,6 +19,11 @@ _media_type: Final = re.compile(
 Value = TypeVar("Value")
 
 
+def first_of(names: Sequence[str], values: Sequence[str]) -> dict[str, str]:
+    """The first value of each name."""
+    return dict(zip(reversed(names), reversed(values), strict=True))
+
+
 def read_call_id(text: str) -> str:
     """A Call-ID value. Raises PeerError 400."""
     value = text.strip(" \t")
@@ -84,6 +89,8 @@ class Fields:
     # A cached_property costs nothing once it is an attribute, as it is at once for what validation reads.
     __slots__ = ("__dict__", "_names", "_values")
 
+    first = cached_property[dict[str, str]](lambda fields: first_of(fields._names, fields._values))
+    """The first raw value of each name, as it was written."""
     top_via = cached_property(_top_via)
     """The first Via value (§20.42)."""
     vias = cached_property(_vias)
@@ -178,6 +185,7 @@ class Fields:
         else:
             self._values.insert(0, check_value(value))
             self._names.insert(0, "via")
+            self.__dict__.pop("first", None)
 
     def set(self, name: str, value: str) -> None:
         """Replace every field of this name by one, where the first stood, or append it."""
@@ -207,10 +215,10 @@ class Fields:
     def replace_top(self, name: str, value: str) -> None:
         """Replace the first value of a list header, even when its line holds several: the top Via."""
         check_value(value)
-        names, values = self._names, self._values
-        if name in names and "," not in values[index := names.index(name)]:
-            values[index] = value
-            self._forget(name)
+        first = self.first
+        if name in first and "," not in first[name]:
+            first[name] = self._values[self._names.index(name)] = value
+            self._read_again(name)
         else:
             self._replace_top(name, [value])
 
@@ -231,6 +239,11 @@ class Fields:
         self._forget(name)
 
     def _forget(self, name: str) -> None:
+        """A field of this name was changed."""
+        self.__dict__.pop("first", None)
+        self._read_again(name)
+
+    def _read_again(self, name: str) -> None:
         for attribute in _READ_FROM.get(name, ()):
             try:  # noqa: SIM105 - suppress() makes an object and two calls
                 delattr(self, attribute)

@@ -7,7 +7,7 @@ from typing import Final
 
 from pbx.errors import MisuseError, PeerError
 from pbx.remembered import Remembered
-from pbx.sip.fields import Fields, collect
+from pbx.sip.fields import Fields, collect, first_of
 from pbx.sip.grammar import METHODS, check_token, check_value, is_token, is_unfit, parse_number
 from pbx.sip.header_names import BEGINNINGS, CANONICAL, canonical
 from pbx.sip.limits import (
@@ -166,30 +166,39 @@ def parse(data: bytes) -> Request | Response:
         end = min(len(data) if end < 0 else end, MAX_HEADER_SECTION)
     head = data[:end].decode("utf-8", "surrogateescape")
     lines = head.split("\r\n")
+    text = "".join(lines)
     start = lines[0]
-    count = len(lines) - 1
     del lines[0]
-    names: list[str] = []
-    values: list[str] = []
-    plain = head.count("\r") == count == head.count("\n") and count <= MAX_HEADER_LINES and "\0" not in head
+    plain = not ("\r" in text or "\n" in text or "\0" in text) and len(lines) <= MAX_HEADER_LINES
+    first: dict[str, str] = {}
     try:
         for line in lines:
             name, _, value = line.partition(": ")
-            names.append(CANONICAL[name])
-            values.append(value)
+            first[CANONICAL[name]] = value
     except KeyError:
         plain = False  # a name in an unusual spelling, a folded line, a fault
-    if not plain:
-        start, names, values, fault = _read_carefully(head, fault)
+    if plain and len(first) == len(lines):
+        names, values = [*first], [*first.values()]
+        once = True
+    else:
+        if plain:
+            names = [CANONICAL[line.partition(": ")[0]] for line in lines]
+            values = [line.partition(": ")[2] for line in lines]
+        else:
+            start, names, values, fault = _read_carefully(head, fault)
+        first = first_of(names, values)
+        once = len(first) == len(names)
     body = data[end + 4 :]
-    if "content-length" in names and (
-        names.count("content-length") > 1 or values[names.index("content-length")] != str(len(body))
+    if "content-length" in first and (
+        first["content-length"] != str(len(body)) or not (once or names.count("content-length") == 1)
     ):
         body, fault = _cut_body(body, names, values, fault)
     if len(body) > MAX_BODY:
         fault = fault or PeerError(413, BODY_TOO_LARGE)
     if start[:4].upper() == "SIP/":
-        return _response(start, names, values, body, fault)
+        response = _response(start, names, values, body, fault)
+        response.first = first
+        return response
     parts = start.split(" ")
     if (
         fault is None
@@ -197,7 +206,9 @@ def parse(data: bytes) -> Request | Response:
         and parts[2] == "SIP/2.0"
         and (parts[0] in METHODS or is_token(parts[0]))
     ):
-        return Request(parts[0], parts[1], names, values, body)
+        request = Request(parts[0], parts[1], names, values, body)
+        request.first = first
+        return request
     return _unusual_request(parts, names, values, body, fault)
 
 
@@ -248,10 +259,21 @@ def _cut_body(
 def _response(
     start: str, names: list[str], values: list[str], body: bytes, fault: PeerError | None
 ) -> Response:
+    if fault is not None:
+        raise MalformedMessage(400, fault.reason)
+    status, reason = _STATUS_LINES[start,]
+    return Response(status, reason, names, values, body)
+
+
+def _parse_status_line(start: str) -> tuple[int, str]:
+    """Status and reason phrase (§7.2)."""
     match = _status_line(start)
-    if fault is not None or match is None:
-        raise MalformedMessage(400, fault.reason if fault else "Malformed Status-Line")
-    return Response(int(match[1]), match[2] or "", names, values, body)
+    if match is None:
+        raise MalformedMessage(400, "Malformed Status-Line")
+    return int(match[1]), match[2] or ""
+
+
+_STATUS_LINES: Final = Remembered(_parse_status_line)
 
 
 def _unusual_request(
@@ -292,14 +314,14 @@ def respond(
     copied = _COPIED
     if status == 100:
         copied = _COPIED_INTO_100
-    elif status < 300 and request.method in _DIALOG_FORMING and "record-route" in request._names:
+    elif status < 300 and request.method in _DIALOG_FORMING and "record-route" in request.first:
         copied = _COPIED_WITH_ROUTES if _to_tag(request) is None else _COPIED
-    names: list[str] = []
-    values: list[str] = []
-    for name, value in zip(request._names, request._values, strict=True):
-        if name in copied and (name not in names or name in _EACH):
-            names.append(name)
-            values.append(value)
+    first = request.first
+    names = [name for name in request._names if name in copied]
+    if len(first) == len(request._names):
+        values = [first[name] for name in names]
+    else:
+        names, values = _copy(request, copied)
     if to_tag and status != 100 and "to" in names and _to_tag(request) is None:
         values[names.index("to")] += f";tag={check_token(to_tag)}"
     if headers:
@@ -312,6 +334,17 @@ def respond(
     _check_own_status(status)
     reason = check_value(reason) if reason else REASONS.get(status) or reason_for(status)
     return Response(status, reason, names, values, body)
+
+
+def _copy(request: Request, copied: frozenset[str]) -> tuple[list[str], list[str]]:
+    """Names and values of the fields that a response has from a request some of whose come twice."""
+    names: list[str] = []
+    values: list[str] = []
+    for name, value in zip(request._names, request._values, strict=True):
+        if name in copied and (name not in names or name in _EACH):
+            names.append(name)
+            values.append(value)
+    return names, values
 
 
 def _to_tag(request: Request) -> str | None:

@@ -73,7 +73,7 @@ def validate_response(response: "Response") -> None:
 def _validate(message: Fields) -> dict[str, str]:
     """Read the values that every message has, and whatever else is there; a value of each name."""
     names = message._names
-    present = dict(zip(names, message._values, strict=True))
+    present = message.first
     try:
         via, from_, to = present["via"], present["from"], present["to"]
         call_id, cseq = present["call-id"], present["cseq"]
