@@ -25,10 +25,14 @@ def receive_by(flow: Flow, request: Request, via: Via) -> Flow:
     parameters = via.parameters
     asked = "rport" in parameters
     if asked or via.host != host or "received" in parameters:
-        written = {**parameters, "received": host}
-        if asked:
-            written["rport"] = str(port)
-        hop = f"{via.protocol}/{via.transport} {via.sent_by}{print_parameters(written)}"
+        as_sent = request.first["via"]
+        if as_sent.endswith(";rport") and "received" not in parameters and "," not in as_sent:
+            hop = f"{as_sent}={port};received={host}"
+        else:
+            written = {**parameters, "received": host}
+            if asked:
+                written["rport"] = str(port)
+            hop = f"{via.protocol}/{via.transport} {via.sent_by}{print_parameters(written)}"
         request.replace_top("via", hop)
     if asked or flow.reliable or (back := via.port or DEFAULT_PORT) == port:
         return flow
