@@ -128,22 +128,21 @@ def parse(data: bytes) -> Description:
     if len(data) > MAX_OCTETS:
         raise SdpError("Session Description Too Large", 413)
     text = data.decode("utf-8", "surrogateescape")
-    if "\r" in text:
-        text = text.replace("\r\n", "\n")
-    if "\r" in text or "\0" in text:
+    if "\0" in text or text[-1:] == "\r":
         raise SdpError("Control Character In SDP")
-    if text.count("\n", 0, len(text) - 1) >= MAX_LINES:
+    if len(text) > MAX_LINES and text.count("\n", 0, len(text) - 1) >= MAX_LINES:
         raise SdpError("Too Many SDP Lines")
+    # The line ends of each part are looked at when it is read: what is remembered is the part as it came.
     head, *sections = text.split("\nm=")
     if len(sections) > MAX_MEDIA:
         raise SdpError("Too Many Media Streams")
     version, _, rest = head.partition("\n")
-    if version != "v=0":
+    if version not in {"v=0", "v=0\r"}:
         raise SdpError("SDP Does Not Begin With v=0")
     if rest[:2] != "o=":
         rest = _origin_first(rest)
     line, _, rest = rest.partition("\n")
-    origin = _parse_origin(line)
+    origin = _parse_origin(line.removesuffix("\r"))
     session = _SESSIONS[rest,]
     connection, direction = session.connection, session.direction
     media = [_stream(section, connection, direction) for section in sections]
@@ -157,6 +156,14 @@ def parse(data: bytes) -> Description:
         session.times,
         session.others,
     )
+
+
+def _lines(part: str) -> list[str]:
+    """The lines of a part of a description, at whose end one line feed was cut off."""
+    lines = part.removesuffix("\r").replace("\r\n", "\n")
+    if "\r" in lines:
+        raise SdpError("Control Character In SDP")
+    return lines.split("\n")
 
 
 def _origin_first(text: str) -> str:
@@ -188,7 +195,7 @@ def _parse_session(text: str) -> _Session:
     bandwidth: list[str] = []
     times: list[str] = []
     others: list[str] = []
-    for line in text.split("\n"):
+    for line in _lines(text):
         kind = line[:2]
         if kind == "a=":
             value = line[2:]
@@ -247,7 +254,7 @@ def _stream(section: str, connection: str | None, direction: Direction) -> Media
 
 def _parse_media(section: str, connection: str | None, direction: Direction) -> Media:
     """One stream from its lines, the first of which has lost its m=."""
-    lines = section.split("\n")
+    lines = _lines(section)
     kind, port, count, protocol, tokens = _parse_head(lines[0])
     rtp = port != 0 and is_rtp(protocol)
     own_direction: Direction | None = None
@@ -350,6 +357,8 @@ def _formats(tokens: list[str], rtpmaps: dict[int, Format], parameters: dict[str
 
 def _parse_origin(line: str) -> Origin:
     fields = line[2:].split()
+    if "\r" in line:
+        raise SdpError("Control Character In SDP")
     if len(fields) != 6 or fields[3] != "IN" or fields[4] not in _ADDRESS_TYPES:
         raise SdpError("Malformed o= Line")
     return Origin(fields[0], _number(fields[1]), _number(fields[2]), fields[5])
