@@ -34,6 +34,11 @@ MAX_GLARES: Final = 5
 MAX_ACKS: Final = 32
 """ACKs remembered for repeated 2xx: forks of the first INVITE, and the latest re-INVITEs."""
 
+# What every session says: a word of an enumeration is slow to look up before Python 3.12.
+_SETTLE: Final = OfferInput.SETTLE
+_CLOSE: Final = OfferInput.CLOSE
+_REFUSE_CLOSING: Final = OfferAction.REFUSE_CLOSING
+
 AckKey = tuple[int, str]
 """The CSeq number of an INVITE and the To tag of its 2xx."""
 
@@ -97,7 +102,7 @@ class Exchange:
 
     def settle(self) -> None:
         """The first offer has its answer."""
-        self._step(OfferInput.SETTLE)
+        self._step(_SETTLE)
 
     def turn(self) -> None:
         """The first INVITE had no offer: its 2xx has, so the other side owes the answer, in the ACK."""
@@ -106,7 +111,7 @@ class Exchange:
     def close(self) -> list[SessionOutput]:
         """The session is over; a request of the peer that still waits gets 487 (§15.1.2)."""
         outputs: list[SessionOutput] = []
-        if self._step(OfferInput.CLOSE) is OfferAction.REFUSE_CLOSING:
+        if self._step(_CLOSE) is _REFUSE_CLOSING:
             outputs.append(self._refuse(487))
         self.awaited = self.retry_at = self._asked = None
         return outputs

@@ -181,13 +181,17 @@ Action = TypeVar("Action", bound=StrEnum)
 class Table(Generic[Action]):
     """The cells of one machine, with what follows from them."""
 
-    __slots__ = ("cells", "expiry", "initial", "name", "repeat")
+    __slots__ = ("cells", "expiry", "initial", "name", "repeat", "responses")
 
     def __init__(
         self, name: str, initial: State, cells: Mapping[tuple[State, Input], tuple[Action, State]]
     ) -> None:
         self.name = name
         self.initial = initial
+        invite = any(what is Input.SUCCESS for _, what in cells)
+        success, failure = (Input.SUCCESS, Input.FAILURE) if invite else (Input.FINAL, Input.FINAL)
+        self.responses = (Input.PROVISIONAL, Input.PROVISIONAL, success, *[failure] * 4)
+        """The input that a response is, by the first digit of its status."""
         self.cells = cells
         self.repeat = {state: what for state, what in cells if what in REPEATING}
         """The timer that sends again in a state."""

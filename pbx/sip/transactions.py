@@ -33,6 +33,7 @@ from pbx.sip.transaction_tables import (
 
 AnyTransaction = ClientTransaction | ServerTransaction
 
+_TERMINATED: Final = State.TERMINATED
 _LINGERING: Final = frozenset({State.COMPLETED, State.CONFIRMED, State.ACCEPTED, State.TERMINATED})
 _TABLES: Final = (INVITE_CLIENT_TABLE, NON_INVITE_CLIENT_TABLE, INVITE_SERVER_TABLE, NON_INVITE_SERVER_TABLE)
 # What only lingers may linger a little longer: what is over within one step is cleared away at one waking.
@@ -215,7 +216,7 @@ class TransactionLayer:
         if not outputs:
             self.counters.discarded_responses += 1
             return outputs
-        if transaction.state is State.COMPLETED and transaction.method == "INVITE":
+        if response.status >= 300 and transaction.method == "INVITE":
             other_key = ack_key(transaction.key, response)
             if other_key is not None:
                 transaction.ack_key = other_key
@@ -347,7 +348,7 @@ class TransactionLayer:
         if state in _LINGERING:
             if transaction._request is not None:
                 self._ended.append(transaction)
-            if state is State.TERMINATED:
+            if state is _TERMINATED:
                 self._remove(transaction)
             elif due == expires_at != NEVER:
                 due = ceil(due / _LINGER_STEP_S) * _LINGER_STEP_S
