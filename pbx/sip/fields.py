@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Final, TypeVar
 
 from pbx.errors import PeerError
-from pbx.sip.grammar import check_name, check_value, malformed, parse_number, split_list
+from pbx.sip.grammar import check_name, check_value, is_plain, malformed, parse_number, split_list
 from pbx.sip.header_names import CANONICAL, LISTS, canonical, printed
 from pbx.sip.headers import CSeq, NameAddr, Via
 from pbx.sip.limits import MAX_CONTENT_LENGTH, MAX_LIST_VALUES, MAX_MAX_FORWARDS, MAX_SECONDS
@@ -313,11 +313,13 @@ def collect(headers: Iterable[tuple[str, str]]) -> tuple[list[str], list[str]]:
     """Names and values of our own headers, checked. Raises MisuseError."""
     if isinstance(headers, Checked):
         return headers.names.copy(), headers.values.copy()
-    fields = list(headers)
+    names: list[str] = []
+    values: list[str] = []
     known = CANONICAL.get
-    names = [known(name) or _own_name(name) for name, _ in fields]
-    values = [value for _, value in fields]
-    if not "".join(values).isprintable():
+    for name, value in headers:
+        names.append(known(name) or _own_name(name))
+        values.append(value)
+    if not is_plain("".join(values)):
         for value in values:
             check_value(value)
     return names, values

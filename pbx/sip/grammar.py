@@ -60,6 +60,11 @@ def is_token(text: str) -> bool:
     return _is_token(text) is not None
 
 
+def is_plain(text: str) -> bool:
+    """Whether `text` is ASCII without CR, LF and NUL: fit for a line, as nearly every value is."""
+    return text.isascii() and not ("\n" in text or "\r" in text or "\0" in text)
+
+
 def is_unfit(text: str) -> bool:
     """Whether `text` is no header value: it has a line break, an unquoted NUL, a lone surrogate."""
     return not text.isprintable() and _forbidden(text) is not None
@@ -67,7 +72,7 @@ def is_unfit(text: str) -> bool:
 
 def check_value(text: str) -> str:
     """Give back `text`, a header value of ours; raise MisuseError when it would break out of its line."""
-    if not text.isprintable() and is_unfit(text):
+    if not is_plain(text) and is_unfit(text):
         raise MisuseError("a header value with a line break, a NUL or a lone surrogate")
     return text
 
