@@ -26,7 +26,8 @@ class Remembered(dict[tuple[*Question], Answer], Generic[*Question, Answer]):
 
     def __missing__(self, question: tuple[*Question]) -> Answer:
         answer = self._function(*question)
-        if len(repr(question)) <= MAX_QUESTION:
+        parts = [len(part) if isinstance(part, str) else len(repr(part)) for part in question]
+        if sum(parts) <= MAX_QUESTION:
             if len(self) >= MAX_ANSWERS:
                 self.clear()
             self[question] = answer

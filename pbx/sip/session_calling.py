@@ -45,18 +45,20 @@ class Calling:
         if strict:
             routes = (*routes[1:], f"<{uri}>")
             uri = strict
+        tag, call_id = ids.tag(), ids.call_id()
         fields = [("route", route) for route in routes]
         fields += [
             ("max-forwards", str(max_forwards)),
-            ("from", f"{from_};tag={ids.tag()}"),
+            ("from", f"{from_};tag={tag}"),
             ("to", to),
-            ("call-id", ids.call_id()),
+            ("call-id", call_id),
             ("cseq", f"{_FIRST_CSEQ} INVITE"),
             ("contact", identity.contact),
         ]
         fields += identity.in_request(body)
         fields += headers
         self.request = Request.make("INVITE", uri, fields, body or b"")
+        self.request.call_id = call_id
         self.cseq = _FIRST_CSEQ
         self.offered = bool(body)
         self.acks = acks
