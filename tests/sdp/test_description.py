@@ -183,6 +183,10 @@ _HEAD = "v=0\no=- 1 1 IN IP4 192.0.2.1\ns=-\nc=IN IP4 192.0.2.1\nt=0 0\n"
         (_HEAD + "m=audio 1 RTP/AVP 0\nc=IN IP4\n", "Malformed c= Line"),
         (_HEAD + "m=audio 1 RTP/AVP 0\na=fmtp:0 x\x07y\n", "Malformed fmtp"),
         (_HEAD + "a=lone\rreturn\n", "Control Character In SDP"),
+        (_HEAD + "a=x\r\r\nm=audio 1 RTP/AVP 0\r\n", "Control Character In SDP"),
+        (_HEAD + "m=audio 1 RTP/AVP 0\r\r\nm=audio 1 RTP/AVP 0\r\n", "Control Character In SDP"),
+        (_HEAD + "m=audio 1 RTP/AVP 0\r\na=x\r", "Control Character In SDP"),
+        (_HEAD.replace("o=- 1", "o=-\r1"), "Control Character In SDP"),
         (_HEAD + "a=nul\0\n", "Control Character In SDP"),
         (_HEAD + "m=audio 1 RTP/AVP 0\n" * (MAX_MEDIA + 1), "Too Many Media Streams"),
         (_HEAD + "a=x\n" * (MAX_LINES - 4), "Too Many SDP Lines"),
@@ -194,6 +198,13 @@ def test_malformed_descriptions_are_refused_in_our_own_words(text: str, reason: 
         parse(text.encode())
     assert (caught.value.status, caught.value.reason) == (400, reason)
     assert isinstance(caught.value, PeerError)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_both_line_ends_are_read_alike_wherever_they_stand(end: str) -> None:
+    text = _HEAD + "a=x\nm=audio 1 RTP/AVP 0\na=ptime:20\nm=video 2 RTP/AVP 31\na=y\n"
+    assert parse(text.replace("\n", end).encode()) == parse(text.encode())
+    assert parse(text.removesuffix("\n").replace("\n", end).encode()) == parse(text.encode())
 
 
 def test_limits_are_reached_before_they_are_passed() -> None:

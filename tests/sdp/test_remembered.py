@@ -62,8 +62,11 @@ def test_a_memory_has_a_bound() -> None:
         assert memory[str(number),] == len(str(number))
         assert len(memory) <= MAX_ANSWERS
     assert asked == [str(number) for number in range(MAX_ANSWERS + 1)]
-    long = "x" * MAX_QUESTION
-    assert memory[long,] == memory[long,] == MAX_QUESTION
+    longest = "x" * MAX_QUESTION
+    assert memory[longest,] == memory[longest,] == MAX_QUESTION
+    assert asked[-2:] == [str(MAX_ANSWERS), longest]
+    long = longest + "x"
+    assert memory[long,] == memory[long,] == MAX_QUESTION + 1
     assert asked[-2:] == [long, long]
 
 

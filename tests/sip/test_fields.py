@@ -58,6 +58,27 @@ def test_changes() -> None:
     assert not message.has("x-last")
 
 
+def test_the_first_values_follow_each_change() -> None:
+    message = request({"Subject": "a"})
+    message.add("Supported", "x")
+    message.add("Supported", "y")
+    changes: tuple[Callable[[], None], ...] = (
+        lambda: message.prepend("supported", "w"),
+        lambda: message.set("subject", "b"),
+        lambda: message.remove("supported"),
+        lambda: message.replace_top("via", "SIP/2.0/UDP z;branch=z9hG4bKz"),
+        lambda: message.add("via", "SIP/2.0/UDP second"),
+        lambda: message.remove_top("via"),
+        lambda: message.remove("via"),
+        lambda: message.put_via("SIP/2.0/UDP ours"),
+        lambda: message.put_via("SIP/2.0/UDP again"),
+    )
+    for change in changes:
+        _ = message.first
+        change()
+        assert message.first == {name: message.lines(name)[0] for name, _ in message.headers}
+
+
 @pytest.mark.parametrize(
     ("name", "value", "changed"),
     [

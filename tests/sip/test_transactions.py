@@ -246,6 +246,15 @@ def test_a_response_goes_back(
     assert read_response(output.data).lines("via") == [f"SIP/2.0/UDP {written}", "SIP/2.0/UDP 10.9.9.9"]
 
 
+def test_a_via_that_ends_with_rport_comes_back_in_its_own_words(layer: TransactionLayer) -> None:
+    via = "SIP/2.0/UDP PHONE.lan:5060 ;Own=A;branch=z9hG4bKx;rport"
+    flow = Flow("udp", PBX, ("192.0.2.1", 9))
+    (output,) = reply(layer, accept(layer, request("OPTIONS", via=via), flow), 200)
+    assert isinstance(output, Transmit)
+    assert output.flow == flow
+    assert read_response(output.data).lines("via") == [f"{via}=9;received=192.0.2.1"]
+
+
 def test_over_a_stream_a_response_goes_by_the_connection(layer: TransactionLayer) -> None:
     asked = request("OPTIONS", via="SIP/2.0/TCP 192.0.2.1;branch=z9hG4bKx")
     (output,) = reply(layer, accept(layer, asked, TCP), 200)
