@@ -134,9 +134,38 @@ def test_what_is_not_rtp_is_counted_and_reports_are_kept_apart(end: AudioEnd) ->
     with rtp, rtcp:
         rtp.sendto(b"hello", ("127.0.0.1", end.port))
         rtcp.sendto(b"report", ("127.0.0.1", end.port + 1))
-        pause(0.05)
-        end.listen()
+
+        def came() -> bool:
+            end.listen()
+            return bool(end.malformed and end.reports)
+
+        assert wait_until(came, 60)
     assert (end.malformed, end.reports, end.received) == (1, 1, [])
+
+
+STILL = 0.5
+
+
+class Busy(AudioEnd):
+    """An end that keeps its thread from going on, once, as a machine does that stands still."""
+
+    __slots__ = ()
+
+    def speak(self) -> None:
+        if self.sent == 0:
+            pause(STILL)
+        super().speak()
+
+
+@pytest.mark.network
+def test_a_thread_knows_how_long_it_was_kept_from_speaking() -> None:
+    end = Busy.open("alice", 440)
+    end.remote = ("127.0.0.1", end.port)
+    with AudioThread([end]) as thread:
+        assert wait_until(lambda: end.sent > 20, 60)
+    assert thread.late_s >= STILL - 0.02
+    # Ten frames are made up for, the rest is not said.
+    assert thread.unsaid[0].seconds >= STILL - 0.02 - 0.2
 
 
 def test_sound_is_in_the_order_of_the_timestamps_with_silence_for_what_is_missing() -> None:

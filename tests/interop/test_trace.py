@@ -109,3 +109,11 @@ def test_a_phone_is_silent_when_the_call_is_over(end: str) -> None:
 def test_a_window_can_be_too_short_for_its_guards() -> None:
     assert Window(1, 2).shrunk(0.25).seconds == pytest.approx(0.5)
     assert Window(1, 1.2).shrunk(0.25).seconds == 0
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "shared"),
+    [(0, 1, 0), (0, 1.5, 0.5), (1.2, 1.5, 0.3), (1.5, 3, 0.5), (0, 9, 1), (2, 3, 0)],
+)
+def test_what_a_window_shares_with_another(start: float, end: float, shared: float) -> None:
+    assert Window(1, 2).shared(Window(start, end)) == pytest.approx(shared)

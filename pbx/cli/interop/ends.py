@@ -28,6 +28,7 @@ from pbx.cli.interop.audio import (
 )
 from pbx.cli.interop.clock import now
 from pbx.cli.interop.ports import IPV4, family_of
+from pbx.cli.interop.trace import Window
 
 _HEADER = struct.Struct("!BBHII")  # RFC 3550 §5.1
 _TICK = 0.02
@@ -220,6 +221,8 @@ class AudioThread:
     def __init__(self, ends: list[AudioEnd]) -> None:
         # The longest that it came after its time: so long the machine had nothing for it.
         self.late_s = 0.0
+        # When nothing was said, and is not made up for.
+        self.unsaid: list[Window] = []
         self._ends = ends
         self._stop = Event()
         self._thread = Thread(target=self._run, name="audio ends", daemon=True)
@@ -248,10 +251,12 @@ class AudioThread:
                 by_descriptor[descriptor].listen()
             behind = now()
             self.late_s = max(self.late_s, behind - due)
-            frames = 0
+            began, frames = due, 0
             while due <= behind:
                 due += _TICK
                 frames += 1
+            if frames > _CATCH_UP:
+                self.unsaid.append(Window(began, due - _CATCH_UP * _TICK))
             for end in self._ends:
                 for _ in range(min(frames, _CATCH_UP)):
                     end.speak()

@@ -89,6 +89,7 @@ class _Run:
     faults: list[str] = field(default_factory=list)
     over_at: float = 0.0
     stalled_s: float = 0.0
+    unsaid: list[Window] = field(default_factory=list)
     began_epoch: float = field(default_factory=lambda: datetime.now(UTC).timestamp())
 
 
@@ -138,6 +139,7 @@ class Runner:
         outcome = self._once(case)
         while not outcome.passed and outcome.stalled_s > _STALL_SECONDS and outcome.tries < _TRIES:
             outcome = replace(self._once(case), tries=outcome.tries + 1)
+        self._kept = self._kept or not (outcome.passed or outcome.skipped)
         return outcome
 
     def _once(self, case: Case) -> Outcome:
@@ -150,6 +152,8 @@ class Runner:
         directory = self._directory / case.name
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir()
+        for recorded in self._recordings(case).glob("*"):
+            recorded.unlink()
         before = service.snapshot()
         with ExitStack() as held:
             phones, ends = self._phones(case, held)
@@ -186,7 +190,6 @@ class Runner:
         for key, service in self._services.items():
             if not service.running and service.log is not None:
                 del self._services[key]
-                self._kept = True
                 return f"not run: the PBX had ended by itself ({service.stop()}); its log is {service.log}"
         return None
 
@@ -262,7 +265,7 @@ class Runner:
                     break
             run.over_at = now()
             pause(_LINGER_SECONDS)
-        run.stalled_s = audio.late_s
+        run.stalled_s, run.unsaid = audio.late_s, audio.unsaid
 
     def _step(self, run: _Run, service: Service, number: int) -> None:
         step, seconds = run.case.shape.steps[number], float(run.case.shape.step_seconds)
@@ -335,9 +338,10 @@ class Runner:
         absent = {name: frequency for name, frequency in tones.items() if name not in whom}
         wrong: list[str] = []
         if whom:
-            if window.seconds < _LEAST_SECONDS:
-                return [f"lasted {window.seconds:.1f} s, too short to hear anything"]
-            wrong += stream_faults(packets, window.seconds, run.talks[end.name].announced, end.codec)
+            seconds = window.seconds - sum(map(window.shared, run.unsaid))
+            if seconds < _LEAST_SECONDS:
+                return [f"lasted {seconds:.1f} s, too short to hear anything"]
+            wrong += stream_faults(packets, seconds, run.talks[end.name].announced, end.codec)
         ours = {other.ssrc for other in run.ends.values()}
         if ours & {packet.ssrc for packet in packets}:
             wrong.append("the synchronisation source of another phone came through")
@@ -398,7 +402,6 @@ class Runner:
             if not keep:
                 shutil.rmtree(run.directory, ignore_errors=True)
             return Outcome(run.case.name, summary, seconds, directory=run.directory if keep else None)
-        self._kept = True
         traces = {}
         for actor in run.actors:
             if actor.fault():

@@ -129,6 +129,10 @@ class Window:
         """The same without `guard` seconds at either side."""
         return Window(self.start + guard, self.end - guard)
 
+    def shared(self, other: "Window") -> float:
+        """How many seconds of it lie in the other, too."""
+        return Window(max(self.start, other.start), min(self.end, other.end)).seconds
+
 
 def phases(messages: list[Traced], end: float) -> dict[str, list[Window]]:
     """When a phone's call was `early`, `answered` and `held`, by the phone's own messages.
