@@ -163,9 +163,7 @@ def test_a_thread_knows_how_long_it_was_kept_from_speaking() -> None:
     end.remote = ("127.0.0.1", end.port)
     with AudioThread([end]) as thread:
         assert wait_until(lambda: end.sent > 20, 60)
-    assert thread.late_s >= STILL - 0.02
-    # Ten frames are made up for, the rest is not said.
-    assert thread.unsaid[0].seconds >= STILL - 0.02 - 0.2
+    assert max(stall.seconds for stall in thread.stalls) >= STILL - 0.02
 
 
 def test_sound_is_in_the_order_of_the_timestamps_with_silence_for_what_is_missing() -> None:

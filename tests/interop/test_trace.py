@@ -112,8 +112,14 @@ def test_a_window_can_be_too_short_for_its_guards() -> None:
 
 
 @pytest.mark.parametrize(
-    ("start", "end", "shared"),
-    [(0, 1, 0), (0, 1.5, 0.5), (1.2, 1.5, 0.3), (1.5, 3, 0.5), (0, 9, 1), (2, 3, 0)],
+    ("others", "left"),
+    [
+        ([], [(1, 5)]),
+        ([(0, 1), (5, 6)], [(1, 5)]),
+        ([(2, 3)], [(1, 2), (3, 5)]),
+        ([(0, 2), (2.5, 3), (4, 9)], [(2, 2.5), (3, 4)]),
+        ([(0, 9)], []),
+    ],
 )
-def test_what_a_window_shares_with_another(start: float, end: float, shared: float) -> None:
-    assert Window(1, 2).shared(Window(start, end)) == pytest.approx(shared)
+def test_what_is_left_of_a_window(others: list[tuple[float, float]], left: list[tuple[float, float]]) -> None:
+    assert Window(1, 5).without(Window(*other) for other in others) == [Window(*part) for part in left]

@@ -38,6 +38,8 @@ _KEYS = "0123456789*#ABCD"
 # An end that was stopped by a busy machine catches up with at most this many frames at once.
 _CATCH_UP = 10
 _PORT_TRIES = 100
+# An end that comes later than this was kept from its work by the machine.
+STALL_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,10 +221,8 @@ class AudioThread:
     """The thread in which a case's ends speak every 20 ms and listen in between."""
 
     def __init__(self, ends: list[AudioEnd]) -> None:
-        # The longest that it came after its time: so long the machine had nothing for it.
-        self.late_s = 0.0
-        # When nothing was said, and is not made up for.
-        self.unsaid: list[Window] = []
+        # When it came after its time: for so long the machine had nothing for it.
+        self.stalls: list[Window] = []
         self._ends = ends
         self._stop = Event()
         self._thread = Thread(target=self._run, name="audio ends", daemon=True)
@@ -250,13 +250,12 @@ class AudioThread:
             for descriptor, _ in waiting.poll(max(0.0, (due - now()) * 1000)):
                 by_descriptor[descriptor].listen()
             behind = now()
-            self.late_s = max(self.late_s, behind - due)
-            began, frames = due, 0
+            if behind - due > STALL_SECONDS:
+                self.stalls.append(Window(due, behind))
+            frames = 0
             while due <= behind:
                 due += _TICK
                 frames += 1
-            if frames > _CATCH_UP:
-                self.unsaid.append(Window(began, due - _CATCH_UP * _TICK))
             for end in self._ends:
                 for _ in range(min(frames, _CATCH_UP)):
                     end.speak()

@@ -4,6 +4,7 @@ This reads SIP with a few regular expressions on purpose: the judge does not sha
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -129,9 +130,16 @@ class Window:
         """The same without `guard` seconds at either side."""
         return Window(self.start + guard, self.end - guard)
 
-    def shared(self, other: "Window") -> float:
-        """How many seconds of it lie in the other, too."""
-        return Window(max(self.start, other.start), min(self.end, other.end)).seconds
+    def without(self, others: Iterable["Window"]) -> list["Window"]:
+        """What is left of it, in parts, when others are taken out; those come in their order."""
+        parts: list[Window] = []
+        start = self.start
+        for other in others:
+            if other.end > start and other.start < self.end:
+                parts.append(Window(start, other.start))
+                start = other.end
+        parts.append(Window(start, self.end))
+        return [part for part in parts if part.seconds]
 
 
 def phases(messages: list[Traced], end: float) -> dict[str, list[Window]]:
