@@ -13,10 +13,11 @@ settings.load_profile("tests")
 _spoilt: list[str] = []
 
 
-def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-    """Tests in real time are run again when they failed while the machine stood still."""
-    if not any(item.get_closest_marker(name) for name in ("network", "phones")):
-        return None
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool:
+    """A test that failed while the machine stood still is run again.
+
+    Any test: those that wait for a thread or another process are more than those that use the network.
+    """
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     reports, stalls = run_until_punctual(lambda: runtestprotocol(item, nextitem=nextitem, log=False))
     for report in reports:

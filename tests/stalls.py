@@ -1,4 +1,4 @@
-"""Tests in real time on a machine that stands still now and then: what failed meanwhile is run again.
+"""Tests on a machine that stands still now and then: what failed meanwhile is run again.
 
 A fault of ours fails each attempt, and one without a stall at once.
 """

@@ -1,6 +1,9 @@
 """A test that a stall has spoilt is run again; one that fails without a stall is not."""
 
+import subprocess
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Event
 
 import pytest
@@ -66,3 +69,40 @@ def test_a_watch_sees_that_it_could_not_run(monkeypatch: pytest.MonkeyPatch) -> 
     with StallWatch() as watch:
         assert done.wait(60)
     assert watch.longest_s >= 0.6
+
+
+SPOILT = """
+import ctypes
+
+runs = []
+
+
+def test_spoilt_once():
+    runs.append("spoilt")
+    if len(runs) == 1:
+        # It keeps the interpreter to itself: no thread runs, as on a machine that stands still.
+        ctypes.PyDLL(None).usleep(400_000)
+        raise AssertionError
+
+
+def test_wrong():
+    assert runs == ["spoilt", "spoilt"]
+    runs.append("wrong")
+    raise AssertionError("wrong again" if runs.count("wrong") > 1 else "wrong once")
+"""
+
+
+def test_pytest_runs_again_what_was_spoilt_and_nothing_else(tmp_path: Path) -> None:
+    spoilt = tmp_path / "test_spoilt.py"
+    spoilt.write_text(SPOILT, encoding="utf-8")
+    root = Path(__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-c", root / "pyproject.toml", "-p", "tests.conftest", "-q", spoilt],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "1 failed, 1 passed" in done.stdout, done.stdout + done.stderr
+    assert "::test_spoilt_once: the machine stood still for 0." in done.stdout
+    assert "wrong once" in done.stdout
