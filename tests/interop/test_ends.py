@@ -87,6 +87,22 @@ def test_an_end_without_a_remote_is_silent_and_with_one_speaks(end: AudioEnd) ->
 
 
 @pytest.mark.network
+def test_what_is_skipped_is_missing_in_time_and_in_no_number(end: AudioEnd) -> None:
+    listener, control = bind_pair("127.0.0.1")
+    with listener, control:
+        listener.settimeout(60)
+        end.remote = listener.getsockname()
+        end.speak()
+        end.skip(28)
+        end.speak()
+        first, second = (read_packet(listener.recv(2048), 0.0, PEER) for _ in range(2))
+    assert first is not None
+    assert second is not None
+    assert (second.sequence - first.sequence) & 0xFFFF == 1
+    assert (second.timestamp - first.timestamp) & 0xFFFFFFFF == 29 * FRAME
+
+
+@pytest.mark.network
 def test_keys_are_pressed_instead_of_the_tone() -> None:
     """RFC 4733 §2.5.1: one timestamp for a press, durations that grow, the end three times."""
     listener, control = bind_pair("127.0.0.1")

@@ -174,6 +174,10 @@ class AudioEnd:
         self._timestamp = (self._timestamp + FRAME) & 0xFFFFFFFF
         self.sent += 1
 
+    def skip(self, frames: int) -> None:
+        """Say nothing for so many frames, in which time goes on: what follows is not late (RFC 3550 §5.1)."""
+        self._timestamp = (self._timestamp + frames * FRAME) & 0xFFFFFFFF
+
     def _events(self) -> list[tuple[int, int, bytes]]:
         """The packets of a key that is held in this frame: marker, the press's timestamp, event (§2.3)."""
         length = _EVENT_FRAMES + _PAUSE_FRAMES
@@ -257,6 +261,7 @@ class AudioThread:
                 due += _TICK
                 frames += 1
             for end in self._ends:
+                end.skip(max(0, frames - _CATCH_UP))
                 for _ in range(min(frames, _CATCH_UP)):
                     end.speak()
 
