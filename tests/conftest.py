@@ -19,16 +19,18 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     Any test: those that wait for a thread or another process are more than those that use the network.
     """
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-    reports, stalls = run_until_punctual(lambda: runtestprotocol(item, nextitem=nextitem, log=False))
+    reports, spoilt = run_until_punctual(lambda: runtestprotocol(item, nextitem=nextitem, log=False))
     for report in reports:
         item.ihook.pytest_runtest_logreport(report=report)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
-    _spoilt.extend(f"{item.nodeid}: the machine stood still for {stall:.2f} s" for stall in stalls)
+    for stall_s, attempt in spoilt:
+        _spoilt.append(f"{item.nodeid}: the machine stood still for {stall_s:.2f} s")
+        _spoilt.extend(report.longreprtext for report in attempt if report.failed)
     return True
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say which tests were run again."""
+    """Say which tests were run again, and what was wrong before."""
     if _spoilt:
         terminalreporter.section("run again")
         for line in _spoilt:

@@ -51,13 +51,13 @@ class StallWatch:
 
 def run_until_punctual(
     run: Callable[[], Reports], watch: Callable[[], StallWatch] = StallWatch
-) -> tuple[Reports, list[float]]:
-    """Run a test, again when it failed while the machine stood still; gives the stalls that spoilt it."""
-    stalls: list[float] = []
+) -> tuple[Reports, list[tuple[float, Reports]]]:
+    """Run a test, again when it failed while the machine stood still; gives each spoilt attempt."""
+    spoilt: list[tuple[float, Reports]] = []
     while True:
         with watch() as watching:
             reports = run()
-        spoilt = watching.longest_s > STALL_S and any(report.failed for report in reports)
-        if not spoilt or len(stalls) == TRIES - 1:
-            return reports, stalls
-        stalls.append(watching.longest_s)
+        failed = any(report.failed for report in reports)
+        if not failed or watching.longest_s <= STALL_S or len(spoilt) == TRIES - 1:
+            return reports, spoilt
+        spoilt.append((watching.longest_s, reports))

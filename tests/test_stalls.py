@@ -47,9 +47,10 @@ LATE = 0.6
 def test_what_is_run_again(attempts: list[tuple[list[Ran], float]], passed: bool, spoilt: int) -> None:
     runs = iter([reports for reports, _ in attempts])
     watches = iter([Told(stall) for _, stall in attempts])
-    reports, stalls = run_until_punctual(lambda: next(runs), lambda: next(watches))
+    reports, again = run_until_punctual(lambda: next(runs), lambda: next(watches))
     assert any(report.failed for report in reports) == (not passed)
-    assert stalls == [LATE] * spoilt
+    assert [stall_s for stall_s, _ in again] == [LATE] * spoilt
+    assert all(attempt is FAILED for _, attempt in again)
     assert list(runs) == []
 
 
@@ -106,3 +107,4 @@ def test_pytest_runs_again_what_was_spoilt_and_nothing_else(tmp_path: Path) -> N
     assert "1 failed, 1 passed" in done.stdout, done.stdout + done.stderr
     assert "::test_spoilt_once: the machine stood still for 0." in done.stdout
     assert "wrong once" in done.stdout
+    assert "raise AssertionError\n" in done.stdout.partition("run again")[2], "what was wrong before is said"
