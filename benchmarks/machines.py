@@ -3,9 +3,7 @@
 No sockets, no threads, a media plane that opens nothing: what is left is the Python between a datagram and
 those that follow from it. `python -m benchmarks.machines` prints CPU milliseconds a call, the least of many
 runs; `--gap-ms 5` lets so much time go by before each message, as between the messages of a live service, and
-shows what cold caches add. With `--together 8` so many calls go side by side, the first message of each, then
-the second of each, as messages that wait together are served; a gap comes before all of them. With
-`--profile`: calls and time by function.
+shows what cold caches add. With `--profile`: calls and time by function.
 """
 
 import argparse
@@ -14,8 +12,7 @@ import gc
 import pstats
 import re
 import time
-from collections.abc import Iterator, Sequence
-from itertools import zip_longest
+from collections.abc import Sequence
 
 from benchmarks import machine
 from pbx.cli.interop.clock import pause
@@ -82,28 +79,23 @@ class _Peers:
         self._core = core
         self.steps: list[Step] = []
 
-    def call(self, number: int) -> Iterator[None]:
-        """One call from INVITE to BYE, a message at a time."""
+    def call(self, number: int) -> None:
+        """One call from INVITE to BYE."""
         house = self._house
         ours, call_id = f"sip:6000@{OURS[0]}:{OURS[1]}", f"{number}-4242@{_PEER}"
         from_ = f'"Bench" <sip:bench@{_PEER}:6060>;tag=4242c{number}'
         shared = [("From", from_), ("Call-ID", call_id), ("Contact", f"<sip:bench@{_PEER}:6060>")]
         house.now = max(house.now, 1000.0 + number / _RATE)
         sent = self._request("INVITE", ours, number, 1, [*shared, ("To", f"<{ours}>")], _SDP)
-        yield
         invite = next(each for each in sent if each.data.startswith(b"INVITE "))
         self._respond(invite, 180, number, "")
-        yield
         sent = self._respond(invite, 200, number, _SDP)
-        yield
         answer = next(each for each in sent if each.data.startswith(b"SIP/2.0 200"))
         fields = {name.decode(): value.decode() for name, value in _line(answer.data)}
         target = fields["Contact"].strip("<>")
         to = ("To", fields["To"])
         self._request("ACK", target, number, 1, [*shared, to], "")
-        yield
         sent = self._request("BYE", target, number, 2, [*shared, to], "")
-        yield
         self._respond(next(each for each in sent if each.data.startswith(b"BYE ")), 200, number, "")
 
     def _request(
@@ -160,28 +152,27 @@ def made() -> tuple[House, Conductor]:
     return house, core
 
 
-def recorded(calls: int, together: int = 1) -> list[Step]:
-    """The messages of so many calls, as the ends of a PBX made by `made` say them, so many side by side."""
+def recorded(calls: int) -> list[Step]:
+    """The messages of so many calls, as the ends of a PBX made by `made` say them."""
     house, core = made()
     peers = _Peers(house, core)
-    for first in range(0, calls, together):
-        for _ in zip_longest(*map(peers.call, range(first, min(first + together, calls)))):
-            pass
+    for number in range(calls):
+        peers.call(number)
     if core.faults or len(peers.steps) != 6 * calls:
         raise AssertionError("the PBX in memory did not carry its calls")
     return peers.steps
 
 
-def cost_ms(steps: Sequence[Step], warm: int, gap_s: float = 0.0, together: int = 1) -> float:
-    """CPU milliseconds of a call, after the first `warm` calls; `gap_s` goes by before so many messages."""
+def cost_ms(steps: Sequence[Step], warm: int, gap_s: float = 0.0) -> float:
+    """CPU milliseconds of a call, after the first `warm` calls; `gap_s` goes by before each message."""
     house, core = made()
     gc.collect()
     gc.freeze()
     for step in steps[: 6 * warm]:
         give(house, core, step)
     used = 0
-    for number, step in enumerate(steps[6 * warm :]):
-        if gap_s and number % together == 0:
+    for step in steps[6 * warm :]:
+        if gap_s:
             pause(gap_s)
         start = time.thread_time_ns()
         give(house, core, step)
@@ -196,12 +187,11 @@ def main() -> None:
     options.add_argument("--calls", type=int, default=120)
     options.add_argument("--repeat", type=int, default=20)
     options.add_argument("--gap-ms", type=float, default=0.0)
-    options.add_argument("--together", type=int, default=1)
     options.add_argument("--profile", choices=["tottime", "cumtime"])
     options.add_argument("--lines", type=int, default=60)
     chosen = options.parse_args()
     gc.set_threshold(10_000, 250, 100)
-    steps = recorded(chosen.calls, chosen.together)
+    steps = recorded(chosen.calls)
     if chosen.profile:
         house, core = made()
         with cProfile.Profile() as profile:
@@ -213,8 +203,7 @@ def main() -> None:
         return
     gap_s = chosen.gap_ms / 1000
     found = [
-        (cost_ms(steps, chosen.calls // 5, gap_s, chosen.together), machine.reference_ms(None))
-        for _ in range(chosen.repeat)
+        (cost_ms(steps, chosen.calls // 5, gap_s), machine.reference_ms(None)) for _ in range(chosen.repeat)
     ]
     cost = min(each for each, _ in found)
     loops = cost / min(loop for _, loop in found)

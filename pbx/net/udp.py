@@ -11,7 +11,6 @@ from twisted.internet.interfaces import IReadDescriptor
 from zope.interface import implementer
 
 from pbx.net.addresses import from_kernel, to_kernel
-from pbx.net.kinds import Datagram, by_kind
 from pbx.net.sockets import SO_TIMESTAMPNS
 from pbx.sip.flow import Address, Flow
 from pbx.sip.message import is_keepalive
@@ -20,10 +19,8 @@ log = logging.getLogger("pbx")
 
 # No datagram is larger (RFC 768; jumbograms are no SIP).
 _MAX_DATAGRAM = 65536
-# Datagrams that are read at once, and served before timers and streams have their turn.
-_AT_ONCE = 32
-# Two messages are of a kind too seldom to look.
-_WORTH_GROUPING = 3
+# Datagrams that are read at once before timers and streams have their turn.
+_AT_ONCE = 100
 _REMEMBERED_FLOWS = 8192
 # struct timespec: when a datagram came, by the time of day.
 _came = struct.Struct("@qq")
@@ -78,7 +75,6 @@ class UdpListener:
     def doRead(self) -> None:
         """Datagrams are there. An error that another datagram left behind is gone once it has been read."""
         since = 0.0
-        waiting: list[Datagram] = []
         for number in range(_AT_ONCE):
             try:
                 if number:
@@ -89,13 +85,8 @@ class UdpListener:
                     since = self._reactor.seconds() - self._waited(stamps)
             except OSError:
                 break
-            datagram = bytes(self._room[:size])
-            # Empty ones and CRLF keep NAT bindings open and say nothing (RFC 5626 §4.4).
-            if not is_keepalive(datagram):
-                waiting.append((datagram, self._flow(address)))
-        for datagram, flow in by_kind(waiting) if len(waiting) >= _WORTH_GROUPING else waiting:
             try:
-                self._received(datagram, flow, since)
+                self._take(bytes(self._room[:size]), address, since)
             except Exception:
                 # Raised into the reactor, it would end the listener.
                 log.exception("a fault of our own; a datagram is lost")
@@ -114,13 +105,16 @@ class UdpListener:
                 return max(0.0, waited)
         return 0.0
 
-    def _flow(self, address: Any) -> Flow:
+    def _take(self, datagram: bytes, address: Any, since: float) -> None:
+        """One datagram; empty ones and CRLF keep NAT bindings open and say nothing (RFC 5626 §4.4)."""
+        if is_keepalive(datagram):
+            return
         flow = self._flows.get(address)
         if flow is None:
             if len(self._flows) >= _REMEMBERED_FLOWS:
                 self._flows.clear()
             flow = self._flows[address] = Flow("udp", self.local, from_kernel(address))
-        return flow
+        self._received(datagram, flow, since)
 
     def send(self, data: bytes, remote: Address) -> bool:
         """Send at once. False when it cannot be sent: no route, a wrong address, larger than a datagram.

@@ -12,13 +12,6 @@ from benchmarks import machine
 from benchmarks.machines import cost_ms, give, made, recorded
 
 
-def test_calls_side_by_side_say_the_same_message_one_after_the_other() -> None:
-    starts = [step[0].split(b" ", 2)[:2] for step in recorded(5, together=2)]
-    kinds = [start[1] if start[0] == b"SIP/2.0" else start[0] for start in starts]
-    one = [b"INVITE", b"180", b"200", b"ACK", b"BYE", b"200"]
-    assert kinds == [kind for kind in one for _ in range(2)] * 2 + one
-
-
 def test_the_messages_of_a_call_lead_to_the_same_answers_when_they_are_given_again() -> None:
     steps = recorded(3)
     answers = []
