@@ -12,7 +12,7 @@ from typing import assert_never
 from pbx.call import announcing, answering, dialling, ending, originating, summoning, talking, tapping
 from pbx.call.digits import Gathering, Press, Presses, Way, parse_info
 from pbx.call.leg import Leg
-from pbx.call.outputs import SIGNALS, CallOutput, Ending, LegClosed, Signal
+from pbx.call.outputs import SIGNALS, CallOutput, Ending, LegClosed
 from pbx.call.plan import (
     Attend,
     Collect,
@@ -266,24 +266,24 @@ class Call:
         """Take what a session of this call gave."""
         for output in outputs:
             if isinstance(output, SIGNALS):
-                self.out.append(Signal(leg, output))
+                self.out.append((leg, output))
                 continue
             match output:
                 case events.Progressed():
                     if leg in self.branches:
                         self.happen("progressed", leg, output, now)
-                case events.Answered(body):
-                    dialling.answered(self, leg, body, now)
-                case events.Refused(status):
-                    dialling.refused(self, leg, status, now)
-                case events.Acknowledged(body):
+                case events.Answered():
+                    dialling.answered(self, leg, output.body, now)
+                case events.Refused():
+                    dialling.refused(self, leg, output.status, now)
+                case events.Acknowledged():
                     if leg is self.caller:
-                        self._acknowledged(body, now)
+                        self._acknowledged(output.body, now)
                 case events.Cancelled():
                     if leg is self.caller:
                         self.happen("caller-cancelled", leg, None, now)
-                case events.Ended(cause):
-                    self._ended(leg, cause, now)
+                case events.Ended():
+                    self._ended(leg, output.cause, now)
                 case events.Offered():
                     self.happen("offered", leg, output, now)
                 case events.OfferAccepted():

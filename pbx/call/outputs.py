@@ -23,12 +23,11 @@ SIGNALS: Final = (SendRequest, SendAck, SendResponse, CancelRequest, DialogOpene
 """The same for `isinstance`, which tells them from a session's news at once."""
 
 
-@dataclass(slots=True)
-class Signal:
-    """Carry out what a leg's session wants sent, along the leg's flow, or keep its dialog findable."""
+Signal = tuple["Leg", SignalOutput]
+"""Carry out what a leg's session wants sent, along the leg's flow, or keep its dialog findable.
 
-    leg: "Leg"
-    output: SignalOutput
+A pair, for it is by far the most frequent of a call's outputs.
+"""
 
 
 @dataclass(slots=True)

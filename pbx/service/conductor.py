@@ -151,12 +151,14 @@ class Conductor:
             match output:
                 case Transmit():
                     sent.append(output)
-                case RouteNeeded(call, routed):
-                    self._ask(call, self._router.route(call, routed, self._clock), now, sent)
+                case RouteNeeded():
+                    call = output.call
+                    self._ask(call, self._router.route(call, output.routed, self._clock), now, sent)
                 case OutcomeNeeded(call, outcome, status, digits):
                     follows = self._router.follow(call, outcome, status, self._clock, digits)
                     self._ask(call, follows, now, sent)
-                case CallEnded(call):
+                case CallEnded():
+                    call = output.call
                     generation, decided = self._router.forget(call)
                     if self._desk is not None:
                         self._desk.call_ended(call, now)

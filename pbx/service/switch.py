@@ -269,20 +269,19 @@ class Switch:
             match output:
                 case Transmit():
                     out.append(output)
-                case from_layer.ResponseReceived(user, transaction, response):
+                case from_layer.ResponseReceived():
+                    user = output.user
                     if isinstance(user, Leg):
-                        session = user.session
-                        self._from_session(
-                            user, session.receive_response(transaction, response, now), now, out
-                        )
-                case from_layer.RequestReceived(transaction, request, flow):
-                    self._request(transaction, request, flow, now, out)
-                case from_layer.AckReceived(request, flow):
-                    leg = self.dialogs.get(received_id(request))
+                        events = user.session.receive_response(output.transaction, output.response, now)
+                        self._from_session(user, events, now, out)
+                case from_layer.RequestReceived():
+                    self._request(output.transaction, output.request, output.flow, now, out)
+                case from_layer.AckReceived():
+                    leg = self.dialogs.get(received_id(output.request))
                     if leg is None:
-                        self._observer.dropped("no-dialog", flow.transport)
+                        self._observer.dropped("no-dialog", output.flow.transport)
                     else:
-                        self._from_session(leg, leg.session.receive_ack(request, now), now, out)
+                        self._from_session(leg, leg.session.receive_ack(output.request, now), now, out)
                 case from_layer.CancelReceived(transaction):
                     user = transaction.user
                     if isinstance(user, Leg):
@@ -445,18 +444,20 @@ class Switch:
         changed = [] if heard is None else [heard]
         for output in outputs:
             match output:
-                case from_call.Signal(leg, signal):
+                case (leg, signal):
                     self._signal(leg, signal, now, out)
                     if leg not in changed:
                         changed.append(leg)
                 case from_call.DecisionNeeded(_, outcome, status, digits):
                     out.append(OutcomeNeeded(call, outcome, status, digits))
-                case from_call.LegOpened(leg):
+                case from_call.LegOpened():
+                    leg = output.leg
                     self.legs += 1
                     self._observer.leg_started(leg.trunk)
                     first = next((each for each in call.legs if each.label == leg.label), leg) is leg
                     self.live.leg_opened(call.record.id, leg, first=first)
-                case from_call.LegClosed(leg):
+                case from_call.LegClosed():
+                    leg = output.leg
                     self.legs -= 1
                     self.quality.end(leg)
                     self._observer.leg_finished(leg, now)
@@ -500,22 +501,22 @@ class Switch:
 
     def _signal(self, leg: Leg, signal: from_call.SignalOutput, now: float, out: list[Output]) -> None:
         match signal:
-            case from_session.SendRequest(request, session):
-                flow = self._flow(leg, request)
-                flow, fallback = self._by_size(request, flow)
+            case from_session.SendResponse():
+                self._handle(self.layer.respond(signal.transaction, signal.response, now), now, out)
+            case from_session.DialogOpened():
+                self.dialogs[signal.id] = leg
+            case from_session.DialogClosed():
+                self.dialogs.pop(signal.id, None)
+            case from_session.SendRequest():
+                request = signal.request
+                flow, fallback = self._by_size(request, self._flow(leg, request))
                 transaction, sent = self.layer.send_request(request, flow, leg, now, fallback=fallback)
-                session.sent(transaction)
+                signal.session.sent(transaction)
                 self._handle(sent, now, out)
-            case from_session.SendAck(request):
-                self._handle(self.layer.send_ack(request, self._flow(leg, request)), now, out)
-            case from_session.SendResponse(transaction, response):
-                self._handle(self.layer.respond(transaction, response, now), now, out)
-            case from_session.CancelRequest(transaction):
-                self._handle(self.layer.cancel(transaction, now), now, out)
-            case from_session.DialogOpened(id):
-                self.dialogs[id] = leg
-            case from_session.DialogClosed(id):
-                self.dialogs.pop(id, None)
+            case from_session.SendAck():
+                self._handle(self.layer.send_ack(signal.request, self._flow(leg, signal.request)), now, out)
+            case from_session.CancelRequest():
+                self._handle(self.layer.cancel(signal.transaction, now), now, out)
             case _:
                 assert_never(signal)
 
