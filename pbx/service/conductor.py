@@ -148,9 +148,10 @@ class Conductor:
 
     def _carry_out(self, outputs: Sequence[Output | AgentWanted], now: float, sent: list[Transmit]) -> None:
         for output in outputs:
+            if isinstance(output, Transmit):
+                sent.append(output)
+                continue
             match output:
-                case Transmit():
-                    sent.append(output)
                 case RouteNeeded():
                     call = output.call
                     self._ask(call, self._router.route(call, output.routed, self._clock), now, sent)

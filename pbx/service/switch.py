@@ -266,9 +266,10 @@ class Switch:
 
     def _handle(self, outputs: Iterable[from_layer.Output], now: float, out: list[Output]) -> None:
         for output in outputs:
+            if isinstance(output, Transmit):
+                out.append(output)
+                continue
             match output:
-                case Transmit():
-                    out.append(output)
                 case from_layer.ResponseReceived():
                     user = output.user
                     if isinstance(user, Leg):
