@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from pbx.media.values import CodecName, LegAudio
+from pbx.remembered import Remembered
 from pbx.sdp.formats import COMFORT_NOISE, G722, PCMA, PCMU, TELEPHONE_EVENT, Format
 from pbx.sdp.negotiation import Agreed
 
@@ -57,6 +58,9 @@ def added(offered: Sequence[Format], allowed: Sequence[str] | None) -> tuple[For
             and (names is None or own.encoding in names)
         ]
     )
+
+
+ADDED: Final = Remembered(added)
 
 
 def leg_audio(agreed: Agreed) -> LegAudio:
