@@ -255,14 +255,10 @@ class Audio:
 
     def _follow_keys(self, received: Description) -> None:
         """A peer with a new key begins anew, and so do we: nobody guesses the other's rollover counter."""
-        stream = self.stream(received)
-        if (
-            self.keys is not None
-            and self.agreed is not None
-            and stream is not None
-            and is_rekeyed(stream.attributes, self.agreed.security)
-        ):
-            self.keys.renew()
+        if self.keys is not None and self.agreed is not None:
+            stream = self.stream(received)
+            if stream is not None and is_rekeyed(stream.attributes, self.agreed.security):
+                self.keys.renew()
 
     def _switch_off(self, ours: Description, received: Description) -> None:
         last_open = self._last_open
