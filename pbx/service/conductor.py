@@ -5,7 +5,6 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, ParamSpec, assert_never
 
 from twisted.internet.defer import Deferred
-from twisted.python.failure import Failure
 
 from pbx.call.call import Call
 from pbx.call.outputs import CallOutput, DigitPressed, Ending, Summoned
@@ -15,6 +14,7 @@ from pbx.media.values import DigitHeard, SourceEnded
 from pbx.metrics.metrics import Metrics
 from pbx.queues import Offer
 from pbx.registrar.binding import BindingEvent
+from pbx.service.at_once import at_once
 from pbx.service.desk import AgentWanted, Desk
 from pbx.service.outputs import BindingsChanged, CallEnded, OutcomeNeeded, Output, RouteNeeded
 from pbx.service.router import Router
@@ -182,33 +182,29 @@ class Conductor:
         self, call: Call, question: Coroutine[Deferred[Any], Any, Plan], now: float, sent: list[Transmit]
     ) -> None:
         """Carry out the plan at once when it is there at once, else when it comes."""
-        plans: list[Plan] = []
-        answer = Deferred.fromCoroutine(question)
-        answer.addErrback(self._undecided)
-        answer.addCallback(plans.append)
-        if answer.called and plans:
-            self._route(call, plans[0], now, sent)
+        plan = at_once(question, self._undecided)
+        if isinstance(plan, Deferred):
+            plan.addCallback(lambda later: self._decided(call, later))
         else:
-            answer.addCallback(lambda _: self._decided(call, plans[0]))
+            self._route(call, plan, now, sent)
 
     def _summon(
         self, offer: Offer, question: Coroutine[Deferred[Any], Any, Summons], now: float, sent: list[Transmit]
     ) -> None:
         """Ring an agent at once when it is known at once where, else when it is."""
-        found: list[Summons] = []
-        answer = Deferred.fromCoroutine(question)
-        answer.addErrback(lambda failure: self._unreachable(failure, offer))
-        answer.addCallback(found.append)
         desk = self._desk
         assert desk is not None
-        if found:
-            self._carry_out(desk.ring(offer, found[0], now), now, sent)
+        found = at_once(question, lambda _: self._unreachable(offer))
+        if isinstance(found, Deferred):
+            found.addCallback(
+                lambda summons: self.operate(lambda later: desk.ring(offer, summons, later))
+            )
         else:
-            answer.addCallback(lambda _: self.operate(lambda later: desk.ring(offer, found[0], later)))
+            self._carry_out(desk.ring(offer, found, now), now, sent)
 
-    def _unreachable(self, failure: Failure, offer: Offer) -> Summons:
+    def _unreachable(self, offer: Offer) -> Summons:
         self.faults += 1
-        log.error("agent %s cannot be rung\n%s", offer.agent, failure.getTraceback())
+        log.exception("agent %s cannot be rung", offer.agent)
         return Summons(offer.number, ())
 
     def _decided(self, call: Call, plan: Plan) -> None:
@@ -224,7 +220,7 @@ class Conductor:
         if self.faults != faults:
             sent += self._guarded(now, self._switch.hang_up, call.record.id, now)
 
-    def _undecided(self, failure: Failure) -> Plan:
+    def _undecided(self, _: Exception) -> Plan:
         self.faults += 1
-        log.error("a decision failed; the call is refused with 500\n%s", failure.getTraceback())
+        log.exception("a decision failed; the call is refused with 500")
         return Refuse(500)
