@@ -23,7 +23,7 @@ def at_once(
     except StopIteration as stop:
         result: T = stop.value
         return result
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 -- whoever says what there is instead tells of it
         return instead(error)
     return Deferred.fromCoroutine(_resumed(coroutine, awaited, context, instead))
 
@@ -39,7 +39,7 @@ def _resumed(
     while True:
         try:
             result = yield awaited
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 -- raised again where it is waited for
             step, result = coroutine.throw, error
         else:
             step = coroutine.send
@@ -48,5 +48,5 @@ def _resumed(
         except StopIteration as stop:
             returned: T = stop.value
             return returned
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 -- as above
             return instead(error)

@@ -194,17 +194,15 @@ class Conductor:
         """Ring an agent at once when it is known at once where, else when it is."""
         desk = self._desk
         assert desk is not None
-        found = at_once(question, lambda _: self._unreachable(offer))
+        found = at_once(question, lambda error: self._unreachable(error, offer))
         if isinstance(found, Deferred):
-            found.addCallback(
-                lambda summons: self.operate(lambda later: desk.ring(offer, summons, later))
-            )
+            found.addCallback(lambda summons: self.operate(lambda later: desk.ring(offer, summons, later)))
         else:
             self._carry_out(desk.ring(offer, found, now), now, sent)
 
-    def _unreachable(self, offer: Offer) -> Summons:
+    def _unreachable(self, error: Exception, offer: Offer) -> Summons:
         self.faults += 1
-        log.exception("agent %s cannot be rung", offer.agent)
+        log.error("agent %s cannot be rung", offer.agent, exc_info=error)
         return Summons(offer.number, ())
 
     def _decided(self, call: Call, plan: Plan) -> None:
@@ -220,7 +218,7 @@ class Conductor:
         if self.faults != faults:
             sent += self._guarded(now, self._switch.hang_up, call.record.id, now)
 
-    def _undecided(self, _: Exception) -> Plan:
+    def _undecided(self, error: Exception) -> Plan:
         self.faults += 1
-        log.exception("a decision failed; the call is refused with 500")
+        log.error("a decision failed; the call is refused with 500", exc_info=error)
         return Refuse(500)
