@@ -4,6 +4,7 @@ import os
 import platform
 import resource
 import statistics
+import sys
 import sysconfig
 import time
 from collections.abc import Container, Iterator
@@ -69,10 +70,12 @@ def raise_descriptors() -> None:
 def python_build() -> str:
     """The interpreter, and whether it was built with the optimisations that distributions use.
 
-    Without them (pyenv's habit) everything in Python costs a quarter to a half more.
+    Without them (pyenv's habit) everything in Python costs a quarter to a half more. A distribution may have
+    optimised its own in another way than by this option.
     """
     arguments = sysconfig.get_config_var("CONFIG_ARGS") or ""
-    how = "" if "--enable-optimizations" in arguments else ", built without --enable-optimizations"
+    known = "--enable-optimizations" in arguments or sys.base_prefix == "/usr"
+    how = "" if known else ", built without --enable-optimizations"
     return f"{platform.python_implementation()} {platform.python_version()}{how}"
 
 

@@ -5,33 +5,38 @@ import socket
 import struct
 import sys
 from functools import lru_cache
+from typing import NamedTuple
 
 from pbx.media.layout import ADDRESS_BYTES
 from pbx.media.values import Address, Family
 
+_AF_INET = struct.pack("=H", socket.AF_INET)
 _EVERYONE = ipaddress.IPv4Address("255.255.255.255")
 
 
+class Host(NamedTuple):
+    """What an IP literal, without its zone, is.
+
+    `is_unspecified`: 0.0.0.0 or ::, with which old phones put a call on hold (RFC 3264 §8.4). `is_multicast`:
+    a group, or everyone: nobody that RTP is sent to because a stranger says so.
+    """
+
+    family: Family
+    packed: bytes
+    is_unspecified: bool
+    is_multicast: bool
+
+
 @lru_cache(maxsize=1024)
-def _read(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """An IP literal without its zone; the same few peers are read for every leg. ValueError for none."""
-    return ipaddress.ip_address(host.partition("%")[0])
-
-
-def family_of(host: str) -> Family:
-    """4 or 6, by the form of an IP literal; ValueError when it is none."""
-    return 4 if _read(host).version == 4 else 6
-
-
-def is_unspecified(host: str) -> bool:
-    """Whether it is 0.0.0.0 or ::, with which old phones put a call on hold (RFC 3264 §8.4)."""
-    return _read(host).is_unspecified
-
-
-def is_multicast(host: str) -> bool:
-    """Whether it names a group, or everyone: nobody that RTP is sent to because a stranger says so."""
-    address = _read(host)
-    return address.is_multicast or address == _EVERYONE
+def host_of(literal: str) -> Host:
+    """Read an IP literal; the same few peers are read for every leg. Raises ValueError."""
+    address = ipaddress.ip_address(literal.partition("%")[0])
+    return Host(
+        4 if address.version == 4 else 6,
+        address.packed,
+        address.is_unspecified,
+        address.is_multicast or address == _EVERYONE,
+    )
 
 
 def pack(address: Address) -> bytes:
@@ -42,9 +47,9 @@ def pack(address: Address) -> bytes:
     host, port = address
     if not 0 < port < 65536:
         raise ValueError(f"no port: {port}")
-    packed = _read(host).packed
+    packed = host_of(host).packed
     if len(packed) == 4:
-        raw = struct.pack("=H", socket.AF_INET) + struct.pack("!H4s", port, packed)
+        raw = _AF_INET + port.to_bytes(2, "big") + packed
     else:
         zone = host.partition("%")[2]
         scope = socket.if_nametoindex(zone) if zone and not zone.isdigit() else int(zone or 0)

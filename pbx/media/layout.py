@@ -277,6 +277,13 @@ CANARY: Final = 0xA5
 CANARY_BYTES: Final = 64
 
 
+def offset(record: "np.dtype[Any]", name: str) -> int:
+    """Where a field of a record begins, in octets."""
+    places = record.fields
+    assert places is not None
+    return int(places[name][1])
+
+
 class Tables(NamedTuple):
     """Everything the loop touches; the arrays that libc writes to lie in `arena`, canaries between them."""
 

@@ -14,12 +14,13 @@ import numpy.typing as npt
 
 from pbx.errors import MisuseError, ResourcesExhausted
 from pbx.media import layout, mixtables
-from pbx.media.thread import MediaThread, command
-from pbx.media.values import BridgeId, LegAudio, LegId, Member, SinkId, SinkKind, Sound, SourceId, Way
+from pbx.media.commands import bridging, command
+from pbx.media.rows import Words
+from pbx.media.thread import MediaThread
+from pbx.media.values import BridgeId, LegId, Member, SinkId, SinkKind, Sound, SourceId, Way
 
 DIGITS: Final = "0123456789*#ABCD!"
 _LOUDEST: Final = 16.0
-_PACKET_MS: Final = (10, 20, 30, 40, 60)
 _SHORTEST_DIGIT_MS: Final = 40
 _LONGEST_DIGIT_MS: Final = 8000
 _SINK_KINDS: Final[Mapping[SinkKind, int]] = {
@@ -52,31 +53,6 @@ class _Retired:
     held: tuple[Any, ...]
 
 
-def write_audio(record: Any, audio: LegAudio | None, clock_rates: Mapping[int, int]) -> None:
-    """Put what the matrix has to know of a leg into its CONFIGURE command. Raises MisuseError."""
-    record["event_type"] = -1
-    record["packet_ms"] = mixtables.FRAME_MS
-    if audio is None:
-        return
-    for payload_type, name in audio.decode.items():
-        codec = mixtables.CODEC_NUMBERS.get(name)
-        if codec is None or not 0 <= payload_type < layout.PAYLOAD_TYPES:
-            raise MisuseError(f"the matrix knows no codec {name} as payload type {payload_type}")
-        record["decode"][payload_type] = codec
-        record["clock_rates"][payload_type] = clock_rates.get(payload_type, 8000)
-    if audio.ptime_ms not in _PACKET_MS or not 0 <= audio.payload_type < layout.PAYLOAD_TYPES:
-        raise MisuseError(f"no packets of {audio.ptime_ms} ms as payload type {audio.payload_type}")
-    record["audio"] = 1
-    record["packet_ms"] = audio.ptime_ms
-    if audio.encode is not None:
-        record["codec"] = mixtables.CODEC_NUMBERS[audio.encode]
-        record["payload_type"] = audio.payload_type
-        record["clock_rates"][audio.payload_type] = clock_rates.get(audio.payload_type, 8000)
-    if audio.telephone_event is not None:
-        record["event_type"] = audio.telephone_event
-        record["clock_rates"][audio.telephone_event] = clock_rates.get(audio.telephone_event, 8000)
-
-
 class Matrix:
     """The bridges, sources and sinks of a plane; legs are the plane's, which says where each is served.
 
@@ -92,6 +68,7 @@ class Matrix:
         move: Callable[[LegId, MediaThread], None],
     ) -> None:
         self._shared = shared
+        self._parts = Words(shared.parts)
         self._legs = legs
         self._threads = threads
         self._home = home
@@ -115,7 +92,7 @@ class Matrix:
 
     def open_leg(self, leg: LegId) -> None:
         """Make the row of a new leg, before the loop knows of it."""
-        self._shared.parts[leg.row] = mixtables.fresh_part(mixtables.LEG_PART, leg.generation)
+        self._parts.write(leg.row, mixtables.fresh_leg(leg.generation))
 
     def forget(self, member: Member) -> None:
         """It is in no bridge any more, by a command that says so itself."""
@@ -161,10 +138,7 @@ class Matrix:
             self._move(b, home)
         self.forget(a)
         self.forget(b)
-        record = command(layout.BRIDGE, a.row, a.generation)
-        record["other_row"], record["other_generation"] = b.row, b.generation
-        record["bridge"], record["bridge_generation"] = bridge.row, bridge.number
-        home.post(record)
+        home.post(bridging(a, b, bridge.row, bridge.number))
         for leg in (a, b):
             bridge.members.add(leg)
             self._where[leg] = bridge

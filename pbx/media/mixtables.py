@@ -325,6 +325,13 @@ def mix_tables(shared: SharedMix) -> Mix:
     return mix
 
 
+def fresh_leg(generation: int) -> list[int]:
+    """The values of a row of `parts` for a leg that is in no bridge."""
+    values = _FRESH_LEG.copy()
+    values[_GENERATION] = generation
+    return values
+
+
 def fresh_part(kind: int, generation: int) -> Array:
     """A row of `parts` that is in no bridge."""
     # A record's own copy() goes field by field.
@@ -349,3 +356,5 @@ def _alone() -> bytes:
 
 
 _FRESH_PART: Final = _alone()
+_FRESH_LEG: Final = list(fresh_part(LEG_PART, 0).item())
+_GENERATION: Final = (PART.names or ()).index("generation")

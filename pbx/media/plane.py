@@ -1,21 +1,21 @@
 """The media plane as the reactor thread sees it: legs with ports, bridges, statistics and events."""
 
-import base64
 import contextlib
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 
 from pbx.errors import MisuseError, PbxError, PeerError, ResourcesExhausted
 from pbx.media import addresses, cache, layout, mixtables, snapshots
-from pbx.media.matrix import DIGITS, Matrix, Samples, write_audio
+from pbx.media.commands import command, configuration, plain
+from pbx.media.matrix import DIGITS, Matrix, Samples
 from pbx.media.ports import PortPool, descriptor_budget, pairs_in
+from pbx.media.rows import RANDOM_OCTETS, Rows, Words
 from pbx.media.srtp_sessions import SrtpSessions, function_addresses
-from pbx.media.thread import MediaThread, command
+from pbx.media.thread import MediaThread
 from pbx.media.values import (
     Address,
     BridgeId,
@@ -42,7 +42,6 @@ from pbx.sdp.crypto import Security
 # Pairs that are bound when a leg is opened while the pool is below its size: more than the one it takes.
 _GROWTH = 4
 _STOP_PATIENCE = 5.0
-_HIGHEST_CLOCK_RATE = 384_000
 _MICROSECONDS = 1_000_000
 
 
@@ -114,10 +113,11 @@ class MediaPlane:
         limit = min(pairs_in(self._ports), descriptor_budget(pairs_in(self._ports)))
         self._pool = PortPool(self._ports, limit)
         self._shared = layout.share(limit)
+        self._rows = Rows(self._shared)
         self._pool.grow(4, min(self._pool_size, limit))
         self.event_descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         shared = mixtables.share_mix(limit)
-        self._mix = shared
+        self._parts = Words(shared.parts)
         self._threads = [
             MediaThread(
                 number,
@@ -160,21 +160,25 @@ class MediaPlane:
         `beside` names a leg that it will be bridged with, so that one media thread serves both. Raises
         ResourcesExhausted when all ports are taken and OperatorError when the host does not speak the family.
         """
-        self._collect()
         if self._pool.free(family) < max(1, self._pool_size):
             self._pool.grow(family, _GROWTH)
         pair = self._pool.take(family)
+        if pair is None:
+            self._collect()
+            pair = self._pool.take(family)
         if pair is None:
             raise ResourcesExhausted("media ports", retry_after=max(1, math.ceil(self._quarantine)))
         row = pair.row
         self._generation += 1
         leg = LegId(row, self._generation)
-        self._fill_in(leg, family, pair.rtp.fileno(), pair.rtcp.fileno())
+        octets = self._random_bytes(RANDOM_OCTETS)
+        self._rows.fill_in(row, leg.generation, family, pair.rtp.fileno(), pair.rtcp.fileno(), octets)
+        self._matrix.open_leg(leg)
         home = self._home[beside.row] if beside is not None and self._is_open(beside) else self._least_busy()
         self._home[row] = home
         self._families[row] = family
         self._open[row] = leg.generation
-        home.post(command(layout.ACTIVATE, row, leg.generation))
+        home.post(plain(layout.ACTIVATE, leg))
         return leg, pair.port
 
     def configure(
@@ -198,22 +202,9 @@ class MediaPlane:
         """
         if not self._is_open(leg):
             return
-        record = command(layout.CONFIGURE, leg.row, leg.generation)
         packed = self._remote(remote, self._families[leg.row])
-        if packed is not None:
-            record["remote"] = np.frombuffer(packed, np.uint8)
-        record["has_remote"] = packed is not None
-        record["receive"] = receive
-        record["send"] = send and packed is not None
-        record["payload_map"] = layout.NOT_AGREED
-        for accepted, given in payload_map.items():
-            rate = clock_rates.get(accepted, 8000)
-            if not (0 <= accepted < 128 and 0 <= given < 128 and 0 < rate <= _HIGHEST_CLOCK_RATE):
-                raise MisuseError(f"no payload type or clock rate: {accepted} to {given} at {rate}")
-            record["payload_map"][accepted] = given
-            record["clock_rates"][accepted] = rate
-        write_audio(record, audio, clock_rates)
-        self._home[leg.row].post(record)
+        order = configuration(leg, packed, receive, send, payload_map, clock_rates, audio)
+        self._home[leg.row].post(order)
 
     def secure(self, leg: LegId, security: Security | None) -> None:
         """Say what the leg's RTP and RTCP are protected with (RFC 3711); None is nothing, as at first.
@@ -344,7 +335,7 @@ class MediaPlane:
         """End a leg and return its last statistics; its ports come back to the pool once they are quiet."""
         if not self._is_open(leg):
             return LegStatistics()
-        last = snapshots.leg_statistics(self._shared, leg, self._mix)
+        last = snapshots.leg_statistics(self._rows, leg, self._parts)
         self._order(layout.CLOSE, leg)
         self._matrix.forget(leg)
         self._unsecure(leg)
@@ -354,7 +345,7 @@ class MediaPlane:
     def statistics(self, leg: LegId) -> LegStatistics:
         """A consistent snapshot; of a leg that is not open, an empty one."""
         return (
-            snapshots.leg_statistics(self._shared, leg, self._mix) if self._is_open(leg) else LegStatistics()
+            snapshots.leg_statistics(self._rows, leg, self._parts) if self._is_open(leg) else LegStatistics()
         )
 
     def envelope(self, leg: LegId) -> Envelope:
@@ -416,7 +407,7 @@ class MediaPlane:
 
     def _order(self, operation: int, leg: LegId) -> None:
         if self._is_open(leg):
-            self._home[leg.row].post(command(operation, leg.row, leg.generation))
+            self._home[leg.row].post(plain(operation, leg))
 
     def _unsecure(self, leg: LegId) -> None:
         """A closed leg's sessions end once the loop knows that it is closed."""
@@ -425,36 +416,18 @@ class MediaPlane:
             self._srtp.retire(self._home[leg.row], ended[2])
 
     def _least_busy(self) -> MediaThread:
-        return min(self._threads, key=lambda thread: int(thread.tables.control[layout.ACTIVE]))
-
-    def _fill_in(self, leg: LegId, family: Family, rtp: int, rtcp: int) -> None:
-        row = leg.row
-        shared = self._shared
-        number = int.from_bytes(self._random_bytes(10), "big")
-        shared.legs[row] = _FRESH[family]
-        fresh = shared.legs[row]
-        fresh["generation"] = leg.generation
-        fresh["rtp_descriptor"] = rtp
-        fresh["rtcp_descriptor"] = rtcp
-        fresh["stream_ssrc"] = number & 0xFFFFFFFF
-        fresh["stream_timestamp"] = (number >> 32) & 0xFFFFFFFF
-        # In the lower half, so that it does not wrap at once (RFC 3711 §3.3.1).
-        fresh["stream_highest"] = (number >> 64) & 0x7FFF
-        self._matrix.open_leg(leg)
-        shared.addresses[row] = 0
-        shared.payload_map[row] = layout.NOT_AGREED
-        shared.clock_rates[row] = 0
-        shared.envelopes[row] = 0
-        # A short-term persistent name of 96 random bits (RFC 7022 §4.2).
-        shared.cnames[row] = np.frombuffer(base64.b64encode(self._random_bytes(12)), np.uint8)
+        threads = self._threads
+        if len(threads) == 1:
+            return threads[0]
+        return min(threads, key=lambda thread: int(thread.tables.control[layout.ACTIVE]))
 
     @staticmethod
     def _remote(remote: Address, family: Family) -> bytes | None:
-        host, port = remote
         try:
-            if port == 0 or addresses.is_unspecified(host):
+            host = addresses.host_of(remote[0])
+            if remote[1] == 0 or host.is_unspecified:
                 return None
-            if addresses.family_of(host) == family and not addresses.is_multicast(host):
+            if host.family == family and not host.is_multicast:
                 return addresses.pack(remote)
         except (ValueError, OSError):
             pass
@@ -462,10 +435,10 @@ class MediaPlane:
 
     def _move(self, leg: LegId, home: MediaThread) -> None:
         old = self._home[leg.row]
-        old.post(command(layout.RELEASE, leg.row, leg.generation))
+        old.post(plain(layout.RELEASE, leg))
         old.settle()
         self._home[leg.row] = home
-        home.post(command(layout.ADOPT, leg.row, leg.generation))
+        home.post(plain(layout.ADOPT, leg))
 
     def _collect(self) -> None:
         self._srtp.sweep()
@@ -481,24 +454,6 @@ class MediaPlane:
             if thread.ended and not self._stopped_said:
                 self._stopped_said = True
                 self._pending.append(MediaStopped("the media loop ended by itself"))
-
-
-def _fresh(address_length: int) -> layout.Array:
-    """A row that nobody has used, but for what differs from leg to leg."""
-    row = np.zeros((), layout.LEG)
-    row["address_length"] = address_length
-    row["peer"] = layout.NOBODY
-    row["connectable"] = 1
-    row["bad_sequence"] = -1
-    row["round_trip"] = -1
-    row["heard_jitter"] = -1
-    return row
-
-
-_FRESH: Final[dict[Family, layout.Array]] = {
-    4: _fresh(layout.SOCKADDR_IN),
-    6: _fresh(layout.SOCKADDR_IN6),
-}
 
 
 def _event(kind: int, leg: LegId, value: int, address: bytes) -> MediaEvent:

@@ -21,13 +21,13 @@ from pbx.media.layout import (
     PACKETS,
     PASSES,
     POWER_BITS,
-    PROVEN,
     WORK_BOUNDS,
     WORK_TOTAL,
     Shared,
     Tables,
 )
-from pbx.media.mixtables import ENCODED_FRAMES, MIXED, MIXED_FRAMES, SKIPPED_TICKS, Mix, SharedMix
+from pbx.media.mixtables import ENCODED_FRAMES, MIXED, MIXED_FRAMES, PART, SKIPPED_TICKS, Mix
+from pbx.media.rows import Row, Rows, Words, place
 from pbx.media.values import (
     Drops,
     Envelope,
@@ -43,17 +43,10 @@ from pbx.media.values import (
 )
 from pbx.rtp.xr import VoipMetrics, parse_metrics
 
-Row = tuple[int, ...]
-"""The values of one row of LEG."""
-
 
 def _picked(*names: str) -> Callable[[Row], Row]:
     """What takes these columns out of a row, in their order."""
-    return itemgetter(*map(_place, names))
-
-
-def _place(name: str) -> int:
-    return (LEG.names or ()).index(name)
+    return itemgetter(*(place(LEG, name) for name in names))
 
 
 # The columns of each value, in the order of its fields.
@@ -86,30 +79,31 @@ _HEARD = _picked(
     "heard_reports", "heard_lost", "heard_fraction", "heard_jitter", "round_trip", "metrics_heard"
 )
 _METRICS = _picked("stream_ssrc", *(f"metrics_{number}" for number in range(1, 8)))
-_IS_PROVEN, _HAS_SOURCE = _place("proven"), _place("has_source")
+_IS_PROVEN, _HAS_SOURCE = place(LEG, "proven"), place(LEG, "has_source")
+_MIXED_COUNTS = itemgetter(*(place(PART, name) for name in MixCounts._fields[2:]))
+_BUFFER = itemgetter(*(place(PART, name) for name in ("audio", "delayed", "delay", "target")))
 # The media thread holds a row for about a microsecond, and longer only when it was interrupted there.
 _ATTEMPTS = 100_000
 
 
-def consistent_row(shared: Shared, leg: LegId) -> tuple[Row, bytes] | None:
+def consistent_row(rows: Rows, leg: LegId) -> tuple[Row, bytes] | None:
     """A row not written to while it was read, with its proven address; None when it is another leg's."""
     row = leg.row
-    versions = shared.legs["version"]
     for _ in range(_ATTEMPTS):
-        before = int(versions[row])
+        before = rows.version(row)
         if before & 1 == 0:
-            values: Row = shared.legs[row].item()
-            address = shared.addresses[row, PROVEN].tobytes()
+            values = rows.read(row)
+            address = rows.proven(row)
             version, generation = _IDENTITY(values)
-            if int(versions[row]) == before == version:
+            if rows.version(row) == before == version:
                 return (values, address) if generation == leg.generation else None
         os.sched_yield()
     return None
 
 
-def leg_statistics(shared: Shared, leg: LegId, mix: SharedMix | None = None) -> LegStatistics:
+def leg_statistics(rows: Rows, leg: LegId, parts: Words | None = None) -> LegStatistics:
     """What is known of a leg; of one that is closed, nothing."""
-    found = consistent_row(shared, leg)
+    found = consistent_row(rows, leg)
     if found is None:
         return LegStatistics()
     row, address = found
@@ -120,7 +114,7 @@ def leg_statistics(shared: Shared, leg: LegId, mix: SharedMix | None = None) -> 
         _heard(row),
         RtcpCounts._make(_RTCP(row)),
         unpack(address) if row[_IS_PROVEN] else None,
-        _mixed(mix.parts[leg.row]) if mix is not None else MixCounts(),
+        _mixed(parts.read(leg.row)) if parts is not None else MixCounts(),
         Loudness._make(_LOUDNESS(row)),
     )
 
@@ -167,14 +161,14 @@ def _voice(row: Row) -> VoipMetrics | None:
     return parse_metrics(b"".join(word.to_bytes(4, "big") for word in _METRICS(row)))
 
 
-def _mixed(part: Any) -> MixCounts:
+def _mixed(part: Row) -> MixCounts:
     """Numbers of a part; each is whole by itself, since only counts are added up."""
-    if not part["audio"]:
+    audio, delayed, delay, target = _BUFFER(part)
+    if not audio:
         return MixCounts()
-    counts = [int(part[name]) for name in MixCounts._fields[2:]]
-    if not part["delayed"]:
-        return MixCounts(None, None, *counts)
-    return MixCounts(int(part["delay"]) / 1000, int(part["target"]) / 1000, *counts)
+    if not delayed:
+        return MixCounts(None, None, *_MIXED_COUNTS(part))
+    return MixCounts(delay / 1000, target / 1000, *_MIXED_COUNTS(part))
 
 
 def loop_statistics(threads: list[Tables], mixes: list[Mix]) -> LoopStatistics:

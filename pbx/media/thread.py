@@ -4,7 +4,6 @@ import contextlib
 import fcntl
 import os
 import select
-import struct
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -17,7 +16,6 @@ from pbx.errors import PbxError
 from pbx.media.layout import (
     ACKNOWLEDGED,
     BACKLOG,
-    COMMAND,
     COMMAND_BYTES,
     COMMAND_PIPE,
     EPOLL,
@@ -41,8 +39,6 @@ _REAL_TIME_PRIORITY = 1
 _NICE = -10
 # As much as a pipe may hold without privileges: a thousand commands that the loop has not come to yet.
 _PIPE_BYTES = 1 << 20
-# The first three fields of a command.
-_HEAD = struct.Struct("=qqq")
 # What a pipe takes whole or not at all.
 _AT_ONCE = select.PIPE_BUF // COMMAND_BYTES
 
@@ -86,7 +82,7 @@ class MediaThread:
         self._stopping = False
         self._event_descriptor = event_descriptor
         # What is not on the pipe yet.
-        self.backlog: deque[bytes] = deque()
+        self.backlog: deque[Any] = deque()
         self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             fcntl.fcntl(self._writer, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
@@ -119,10 +115,10 @@ class MediaThread:
             if not self._stopping:
                 os.eventfd_write(self._event_descriptor, 1)
 
-    def post(self, command: np.ndarray[Any, Any]) -> None:
-        """Hand a command to the loop; never waits."""
+    def post(self, command: Any) -> None:
+        """Hand a command to the loop, a record or its octets, which nobody changes any more; never waits."""
         self.posted += 1
-        self.backlog.append(command.tobytes())
+        self.backlog.append(command)
         if not self.held:
             self.flush()
 
@@ -162,10 +158,17 @@ class MediaThread:
         """What the loop has to say: (kind, row, generation, value, address) each."""
         control = self.tables.control
         head, tail = int(control[EVENT_HEAD]), int(control[EVENT_TAIL])
-        taken = []
-        for number in range(tail, head):
-            event = self.tables.events[number % EVENTS]
-            taken.append((*event.tolist()[:4], event["address"].tobytes()))
+        if head == tail:
+            return []
+        places = np.arange(tail, head) % EVENTS
+        events = self.tables.events[places]
+        taken = list(
+            zip(
+                *(events[name].tolist() for name in ("kind", "row", "generation", "value")),
+                map(bytes, events["address"]),
+                strict=True,
+            )
+        )
         control[EVENT_TAIL] = head
         return taken
 
@@ -190,10 +193,3 @@ class MediaThread:
         os.close(self._reader)
         self._epoll.close()
         return True
-
-
-def command(operation: int, row: int, generation: int) -> Any:
-    """A command record with only its head filled in."""
-    octets = bytearray(COMMAND_BYTES)
-    _HEAD.pack_into(octets, 0, operation, row, generation)
-    return np.ndarray((), COMMAND, octets)

@@ -27,6 +27,10 @@ class Core(Protocol):
         """A stream was closed by its peer or by us; nothing comes along it any more."""
         ...
 
+    def served(self) -> None:
+        """Everything that was there has been given, and what was returned was sent."""
+        ...
+
     def next_deadline(self) -> float | None:
         """When `handle_timer` wants to be called."""
         ...

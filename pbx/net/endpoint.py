@@ -317,7 +317,11 @@ class Endpoint:
 
     def _arm(self) -> None:
         """Keep one delayed call, for the earliest due time; a later one re-arms itself when it fires."""
-        due = None if self._core is None else self._core.next_deadline()
+        core = self._core
+        if core is None:
+            return
+        core.served()
+        due = core.next_deadline()
         if due is None:
             return
         timer = self._timer

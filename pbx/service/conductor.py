@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from typing import Any, ParamSpec, assert_never
+from typing import Any, Final, ParamSpec, assert_never
 
 from twisted.internet.defer import Deferred
 
@@ -26,6 +26,9 @@ from pbx.store.entries import Decided
 
 log = logging.getLogger("pbx")
 
+GATHERING_S: Final = 0.005
+"""The longest that the media plane waits for what is asked of it while many messages come at once."""
+
 _Asked = ParamSpec("_Asked")
 
 
@@ -33,7 +36,8 @@ class Conductor:
     """The core that the endpoint feeds.
 
     A decision that is made at once is carried out within the same call; one that takes time is carried out
-    when it comes, by `send`. What one message asks of the media plane gathers while `hold_media(True)` holds.
+    when it comes, by `send`. What is asked of the media plane gathers while `hold_media(True)` holds: until
+    all messages that were there have been served, GATHERING_S at most.
     A fault of our own costs the message it happened with, never the service: it is
     logged with its traceback and counted.
     """
@@ -58,6 +62,8 @@ class Conductor:
         self._bindings_changed = bindings_changed
         self._call_ended = call_ended
         self._hold_media = hold_media
+        # Since when the media plane's orders gather; None: they do not.
+        self._gathering: float | None = None
         self._desk = desk
         self.faults = 0
 
@@ -84,6 +90,12 @@ class Conductor:
         due = self._switch.next_deadline()
         queues = None if self._desk is None else self._desk.next_deadline()
         return due if queues is None or (due is not None and due <= queues) else queues
+
+    def served(self) -> None:
+        """What was asked of the media plane goes to it."""
+        if self._gathering is not None:
+            self._gathering = None
+            self._hold_media(False)
 
     def woke(self, late_s: float) -> None:
         """How late the reactor was."""
@@ -132,7 +144,7 @@ class Conductor:
         **kwargs: _Asked.kwargs,
     ) -> list[Transmit]:
         sent: list[Transmit] = []
-        self._hold_media(True)
+        self._gather(now)
         try:
             self._carry_out(act(*args, **kwargs), now, sent)
             desk = self._desk
@@ -142,9 +154,16 @@ class Conductor:
         except Exception:
             self.faults += 1
             log.exception("a fault of our own; the message it happened with is lost")
-        finally:
-            self._hold_media(False)
         return sent
+
+    def _gather(self, now: float) -> None:
+        """Each time that the media thread wakes costs as much as a small message."""
+        if self._gathering is not None:
+            if now - self._gathering < GATHERING_S:
+                return
+            self._hold_media(False)
+        self._gathering = now
+        self._hold_media(True)
 
     def _carry_out(self, outputs: Sequence[Output | AgentWanted], now: float, sent: list[Transmit]) -> None:
         for output in outputs:

@@ -12,13 +12,13 @@ ports = st.integers(1, 65535)
 @given(st.ip_addresses(v=4).map(str), ports)
 def test_ipv4_addresses_survive_the_kernels_form(host: str, port: int) -> None:
     assert addresses.unpack(addresses.pack((host, port))) == (host, port)
-    assert addresses.family_of(host) == 4
+    assert addresses.host_of(host).family == 4
 
 
 @given(st.ip_addresses(v=6).map(str), ports)
 def test_ipv6_addresses_survive_the_kernels_form(host: str, port: int) -> None:
     assert addresses.unpack(addresses.pack((host, port))) == (host.partition("%")[0], port)
-    assert addresses.family_of(host) == 6
+    assert addresses.host_of(host).family == 6
 
 
 def test_a_zone_is_a_number_or_an_interface() -> None:
@@ -37,7 +37,7 @@ def test_what_is_no_address_is_refused(address: tuple[str, int]) -> None:
 
 @pytest.mark.parametrize(("host", "expected"), [("0.0.0.0", True), ("::", True), ("127.0.0.1", False)])
 def test_old_holds_are_known(host: str, expected: bool) -> None:
-    assert addresses.is_unspecified(host) is expected
+    assert addresses.host_of(host).is_unspecified is expected
 
 
 @pytest.mark.parametrize(
@@ -45,4 +45,4 @@ def test_old_holds_are_known(host: str, expected: bool) -> None:
     [("239.1.1.1", True), ("ff02::1", True), ("255.255.255.255", True), ("10.0.0.1", False)],
 )
 def test_groups_are_known(host: str, expected: bool) -> None:
-    assert addresses.is_multicast(host) is expected
+    assert addresses.host_of(host).is_multicast is expected

@@ -5,7 +5,7 @@ import pytest
 
 from pbx.media import layout
 from pbx.media.companding import LINEAR_TO_ULAW
-from pbx.media.mixtables import SharedMix
+from pbx.media.rows import Rows, Words
 from pbx.media.snapshots import leg_statistics
 from pbx.media.values import LegId, LegStatistics
 from pbx.rtp.quality import (
@@ -29,7 +29,7 @@ SPREAD = 60_000
 
 
 def statistics_of(stage: Stage, row: int) -> LegStatistics:
-    return leg_statistics(stage.shared, LegId(row, 1), SharedMix(*stage.mix[:3]))
+    return leg_statistics(Rows(stage.shared), LegId(row, 1), Words(stage.mix.parts))
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -9,9 +9,10 @@ import pytest
 
 from pbx.errors import MisuseError, OperatorError, PeerError, ResourcesExhausted
 from pbx.media import cache, layout, mixtables
+from pbx.media.commands import command
 from pbx.media.plane import MediaPlane
 from pbx.media.ports import PortPool, pairs_in
-from pbx.media.thread import MediaThread, command
+from pbx.media.thread import MediaThread
 from pbx.media.values import LegStatistics, MediaStopped
 from tests.media.support import (
     Phones,

@@ -187,6 +187,8 @@ class FakeCore:
         self.late: list[float | None] = []
         self.handled: list[float] = []
         self.due: float | None = None
+        # How many messages had come each time that all had been served.
+        self.served_after: list[int] = []
         self.answer: Callable[[bytes, Flow], Sequence[Transmit]] = lambda _data, _flow: ()
         self.on_failure: Callable[[Flow], Sequence[Transmit]] = lambda _flow: ()
 
@@ -206,6 +208,9 @@ class FakeCore:
     def flow_closed(self, flow: Flow, now: float) -> Sequence[Transmit]:
         self.closed.append(flow)
         return ()
+
+    def served(self) -> None:
+        self.served_after.append(len(self.received))
 
     def next_deadline(self) -> float | None:
         return self.due

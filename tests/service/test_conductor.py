@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from pbx.errors import PeerError
 from pbx.media.values import SourceEnded, SourceId
 from pbx.registrar.binding import BindingAdded, BindingEvent
-from pbx.service.conductor import Conductor
+from pbx.service.conductor import GATHERING_S, Conductor
 from pbx.sip.flow import Flow
 from pbx.sip.framing import FramingError
 from pbx.sip.malformed import MalformedMessage
@@ -217,13 +217,18 @@ def test_lateness_is_measured(house: Conducted) -> None:
     assert float(line.split()[-1]) == 0.25
 
 
-def test_what_is_ordered_of_the_media_plane_is_let_go_whatever_happens(
+def test_what_is_ordered_of_the_media_plane_is_let_go_when_all_is_served(
     house: Conducted, alice: Phone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Orders gather during a message and go when it is over, after a fault of our own too."""
+    """Orders gather while messages come and go when all are served, after a fault of our own too."""
+    house.conductor.served()
+    house.held.clear()
     alice.invite("600")
-    assert house.held[0] is True
-    assert house.held[-1] is False
+    alice.invite("600")
+    assert house.held == [True]
+    house.conductor.served()
+    house.conductor.served()
+    assert house.held == [True, False]
 
     def broken(*_: object) -> None:
         assert house.held[-1] is True
@@ -232,7 +237,17 @@ def test_what_is_ordered_of_the_media_plane_is_let_go_whatever_happens(
     monkeypatch.setattr(house.switch, "receive", broken)
     alice.invite("600")
     assert house.conductor.faults == 1
-    assert house.held[-1] is False
+    house.conductor.served()
+    assert house.held == [True, False, True, False]
+
+
+def test_the_media_plane_does_not_wait_for_ever_while_messages_come(house: Conducted, alice: Phone) -> None:
+    house.conductor.served()
+    house.held.clear()
+    for _ in range(3):
+        alice.invite("600")
+        house.now += 0.6 * GATHERING_S
+    assert house.held == [True, False, True]
 
 
 def test_what_the_media_plane_says_reaches_the_call(house: Conducted, alice: Phone) -> None:
