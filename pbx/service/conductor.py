@@ -174,9 +174,6 @@ class Conductor:
                 case RouteNeeded():
                     call = output.call
                     self._ask(call, self._router.route(call, output.routed, self._clock), now, sent)
-                case OutcomeNeeded(call, outcome, status, digits):
-                    follows = self._router.follow(call, outcome, status, self._clock, digits)
-                    self._ask(call, follows, now, sent)
                 case CallEnded():
                     call = output.call
                     generation, decided = self._router.forget(call)
@@ -184,6 +181,9 @@ class Conductor:
                         self._desk.call_ended(call, now)
                     if self._call_ended is not None:
                         self._call_ended(call.record, generation, decided)
+                case OutcomeNeeded(call, outcome, status, digits):
+                    follows = self._router.follow(call, outcome, status, self._clock, digits)
+                    self._ask(call, follows, now, sent)
                 case BindingsChanged(events):
                     self._bindings_changed(events, now)
                     if self._desk is not None:

@@ -449,14 +449,6 @@ class Switch:
                     self._signal(leg, signal, now, out)
                     if leg not in changed:
                         changed.append(leg)
-                case from_call.DecisionNeeded(_, outcome, status, digits):
-                    out.append(OutcomeNeeded(call, outcome, status, digits))
-                case from_call.LegOpened():
-                    leg = output.leg
-                    self.legs += 1
-                    self._observer.leg_started(leg.trunk)
-                    first = next((each for each in call.legs if each.label == leg.label), leg) is leg
-                    self.live.leg_opened(call.record.id, leg, first=first)
                 case from_call.LegClosed():
                     leg = output.leg
                     self.legs -= 1
@@ -465,8 +457,12 @@ class Switch:
                     self.live.leg_closed(call.record.id, leg, call.legs)
                     if leg not in changed:
                         changed.append(leg)
-                case from_call.Summoned() | from_call.DigitPressed() | from_call.Ending():
-                    out.append(output)
+                case from_call.LegOpened():
+                    leg = output.leg
+                    self.legs += 1
+                    self._observer.leg_started(leg.trunk)
+                    first = next((each for each in call.legs if each.label == leg.label), leg) is leg
+                    self.live.leg_opened(call.record.id, leg, first=first)
                 case from_call.Progressed():
                     self._observer.call_progressed(call.record)
                 case from_call.Established():
@@ -475,18 +471,22 @@ class Switch:
                     if call.other is not None:
                         self._observer.leg_answered(call.other)
                         self.quality.begin(call.other, now)
-                case from_call.LegAnswered(leg):
-                    self._observer.leg_answered(leg)
-                    self.quality.begin(leg, now)
-                case from_call.PickedUp():
-                    routed = self._origins.pop(call.record.id)
-                    out.append(RouteNeeded(call, replace(routed, id=call.record.id, at=self._wall_clock())))
                 case from_call.Finished():
                     self.calls.pop(call.record.id, None)
                     self._origins.pop(call.record.id, None)
                     self._observer.call_finished(call.record)
                     self.live.call_finished(call.record.id)
                     out.append(CallEnded(call))
+                case from_call.DecisionNeeded(_, outcome, status, digits):
+                    out.append(OutcomeNeeded(call, outcome, status, digits))
+                case from_call.LegAnswered(leg):
+                    self._observer.leg_answered(leg)
+                    self.quality.begin(leg, now)
+                case from_call.Summoned() | from_call.DigitPressed() | from_call.Ending():
+                    out.append(output)
+                case from_call.PickedUp():
+                    routed = self._origins.pop(call.record.id)
+                    out.append(RouteNeeded(call, replace(routed, id=call.record.id, at=self._wall_clock())))
                 case _:
                     assert_never(output)
         for leg in changed:
