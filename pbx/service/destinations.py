@@ -30,7 +30,7 @@ def _from(name: str, number: str, host: str) -> str:
 _FROM: Final = Remembered(_from)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Dialled:
     """What every INVITE of one dial shares: whose call it is and how far it may still go."""
 
