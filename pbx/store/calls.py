@@ -173,13 +173,13 @@ def _leg_row(leg: LegTotals) -> LegRow:
         _rounded(quality.heard.worst_mos),
         _rounded(quality.said.worst_mos),
         _rounded(quality.heard.burst_ratio),
-        round(quality.one_way_s, 1),
-        round(quality.dead_air_s, 1),
+        _rounded(quality.one_way_s, 1),
+        _rounded(quality.dead_air_s, 1),
     )
 
 
-def _rounded(score: float | None) -> float | None:
-    return None if score is None else round(score, 2)
+def _rounded(value: float | None, digits: int = 2) -> float | None:
+    return round(value, digits) if value else value
 
 
 def in_words(verdict: Verdict) -> str:
