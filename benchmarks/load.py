@@ -68,7 +68,7 @@ def callees(subject: Subject) -> Iterator[Callees]:
     statistics = subject.directory / "callee.csv"
     process = _start(subject, "callee", statistics, ["-p", str(subject.callee_port)])
     try:
-        if not wait_until(lambda: statistics.exists() or process.poll() is not None, 5.0):
+        if not wait_until(lambda: statistics.exists() or process.poll() is not None, 30.0):
             raise OperatorError("SIPp does not answer", "see whether `sipp -v` works")
         pause(0.3)
         yield Callees(process, statistics)

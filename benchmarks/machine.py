@@ -1,4 +1,7 @@
-"""What is asked of the machine: CPU time and memory of a process, cores, and how fast it is just now."""
+"""What is asked of the machine: CPU time and memory of a process, cores, and how fast it is just now.
+
+A kernel that does not tell, or a container that may not ask, leaves figures at 0 and things as they are.
+"""
 
 import os
 import platform
@@ -15,6 +18,7 @@ from pathlib import Path
 # The reference loop takes about a millisecond of CPU on the machines that the project's figures come from.
 _LOOP_ROUNDS = 7_000
 _LOOP_SAMPLES = 100
+_PROC = Path("/proc")
 _AUTOGROUP = Path("/proc/self/autogroup")
 
 GIB = 1 << 30
@@ -22,7 +26,11 @@ GIB = 1 << 30
 
 def cpu_seconds(pid: int) -> float:
     """CPU time of all threads of a process, user and system (the clock of clock_getcpuclockid(3))."""
-    return time.clock_gettime_ns((~pid << 3) | 2) / 1e9
+    try:
+        return time.clock_gettime_ns((~pid << 3) | 2) / 1e9
+    except OSError:
+        # Not every kernel has such clocks for other processes.
+        return sum(system_share(pid))
 
 
 def system_share(pid: int) -> tuple[float, float]:
@@ -42,22 +50,39 @@ def resident_bytes(pid: int) -> int:
 
 def datagrams_dropped(ports: Container[int]) -> int:
     """UDP datagrams that the kernel has dropped for these local ports because a socket's buffer was full."""
-    with Path("/proc/net/udp").open(encoding="ascii") as table:
-        rows = [line.split() for line in table if ":" in line.split()[1]]
+    head, *rows = [line.split() for line in _lines("net/udp")] or [[]]
+    if head[-1:] != ["drops"]:
+        return 0
     return sum(int(row[-1]) for row in rows if int(row[1].rpartition(":")[2], 16) in ports)
 
 
 def stolen_s(core: int | None) -> float:
     """Seconds that the hypervisor has given a core to others, of all cores when it is None."""
     name = "cpu" if core is None else f"cpu{core}"
-    with Path("/proc/stat").open(encoding="ascii") as table:
-        fields = next(line.split() for line in table if line.split()[0] == name)
-    return int(fields[8]) / os.sysconf("SC_CLK_TCK")
+    # A container may see other cores than those it may use, under other numbers.
+    fields = next((line.split() for line in _lines("stat") if line.split()[:1] == [name]), [])
+    return int(fields[8]) / os.sysconf("SC_CLK_TCK") if len(fields) > 8 else 0.0
+
+
+def runnable_s(thread: int) -> float:
+    """Seconds in which a thread of this process could have run and something else did."""
+    fields = "".join(_lines(f"self/task/{thread}/schedstat")).split()
+    return int(fields[1]) / 1e9 if len(fields) > 1 else 0.0
+
+
+def _lines(name: str) -> list[str]:
+    try:
+        return (_PROC / name).read_text(encoding="ascii").splitlines()
+    except OSError:
+        return []
 
 
 def limit_memory(pid: int, octets: int) -> None:
     """Let a process allocate no more than so much: a fault under load must not take the machine with it."""
-    resource.prlimit(pid, resource.RLIMIT_DATA, (octets, octets))
+    with suppress(OSError):
+        hard = resource.prlimit(pid, resource.RLIMIT_DATA)[1]
+        least = octets if hard == resource.RLIM_INFINITY else min(octets, hard)
+        resource.prlimit(pid, resource.RLIMIT_DATA, (least, least))
 
 
 def raise_descriptors() -> None:
@@ -116,11 +141,17 @@ def pinned(core: int | None) -> Iterator[None]:
     """Keep this process on one core meanwhile, and what it starts for good; None changes nothing."""
     before = os.sched_getaffinity(0)
     if core is not None:
-        os.sched_setaffinity(0, {core})
+        keep_to({core})
     try:
         yield
     finally:
-        os.sched_setaffinity(0, before)
+        keep_to(before)
+
+
+def keep_to(chosen: set[int]) -> None:
+    """Keep this thread, and what it starts, on these cores, if it may."""
+    with suppress(OSError):
+        os.sched_setaffinity(0, chosen)
 
 
 def reference_ms(core: int | None = None) -> float:

@@ -43,14 +43,15 @@ class ThreadMeter:
     def __init__(self, thread: threading.Thread) -> None:
         assert thread.ident is not None
         self._clock = time.pthread_getcpuclockid(thread.ident)
-        self._schedule = Path(f"/proc/self/task/{thread.native_id}/schedstat")
+        assert thread.native_id is not None
+        self._thread = thread.native_id
         self._core = machine.cores()[0]
         self._readings: list[tuple[float, float, float]] = []
 
     def __call__(self) -> None:
         """Take a reading."""
-        waited = int(self._schedule.read_text(encoding="ascii").split()[1]) / 1e9
-        self._readings.append((time.clock_gettime(self._clock), waited, machine.stolen_s(self._core)))
+        waited_s = machine.runnable_s(self._thread)
+        self._readings.append((time.clock_gettime(self._clock), waited_s, machine.stolen_s(self._core)))
 
     def _between(self, place: int) -> float:
         return self._readings[-1][place] - self._readings[-2][place]
@@ -96,7 +97,7 @@ def on_its_core() -> None:
     """Keep this thread, and those it starts, off the core of the load."""
     core, load_core = machine.cores()
     if load_core is not None:
-        os.sched_setaffinity(0, {core})
+        machine.keep_to({core})
 
 
 def media_ports(legs: int) -> range:

@@ -53,11 +53,11 @@ class Subject:
 def running(pairs: int, *, short_timers: bool = False) -> Iterator[Subject]:
     """Start a service with so many pairs of media ports, all bound beforehand, on a core of its own.
 
-    With `short_timers` what a call leaves behind is gone within 2 s instead of 32.
+    With `short_timers` what a call leaves behind is gone within 4 s instead of 32.
     """
     core, load_core = machine.cores()
     callee_port = free_sip_port()
-    timers = {"t1": "20ms", "t2": "160ms", "t4": "200ms"} if short_timers else {}
+    timers = {"t1": "50ms", "t2": "400ms", "t4": "500ms"} if short_timers else {}
     with tempfile.TemporaryDirectory(prefix="pbx-bench-") as name:
         directory = Path(name)
         dialplan = directory / "dialplan.yaml"

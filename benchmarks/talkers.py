@@ -192,7 +192,8 @@ def _ahead_of_all() -> Iterator[None]:
     try:
         yield
     finally:
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 def _socket() -> socket.socket:
@@ -208,7 +209,10 @@ def _socket() -> socket.socket:
 
 def _dropped(ours: socket.socket) -> int:
     """Datagrams that this socket had no room for so far (sock_diag(7): SK_MEMINFO_DROPS, the ninth word)."""
-    words = ours.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 36)
+    try:
+        words = ours.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 36)
+    except OSError:
+        return 0  # older kernels do not tell
     return int.from_bytes(words[32:36], sys.byteorder)
 
 
@@ -221,7 +225,7 @@ def _empty(ours: socket.socket) -> None:
 
 def _serve(connection: Connection, legs: int, core: int | None, cache_directory: str) -> None:
     if core is not None:
-        os.sched_setaffinity(0, {core})
+        machine.keep_to({core})
     from pbx.media import cache
 
     # The media plane's own cache keeps the compiled loop between runs; it has to be named before the import.

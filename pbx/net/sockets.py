@@ -1,5 +1,6 @@
 """Bound sockets, made before the reactor gets them, so that a fault is one line for a person."""
 
+import contextlib
 import errno
 import socket
 
@@ -12,6 +13,11 @@ _UDP_BUFFER_BYTES = 8 << 20
 _BACKLOG = 128
 # Have the kernel say when each datagram came (socket(7)); Python has no name for it. Linux's number.
 SO_TIMESTAMPNS = 35
+_WISHES = {
+    socket.SO_RCVBUF: _UDP_BUFFER_BYTES,
+    socket.SO_SNDBUF: _UDP_BUFFER_BYTES,
+    SO_TIMESTAMPNS: 1,
+}
 
 
 def bind(transport: Transport, host: str, port: int) -> socket.socket:
@@ -31,9 +37,10 @@ def bind(transport: Transport, host: str, port: int) -> socket.socket:
         if six:
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if transport == "udp":
-            for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-                bound.setsockopt(socket.SOL_SOCKET, option, _UDP_BUFFER_BYTES)
-            bound.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+            for option, value in _WISHES.items():
+                # A kernel that does not know one serves without: less room, or nobody knows what is late.
+                with contextlib.suppress(OSError):
+                    bound.setsockopt(socket.SOL_SOCKET, option, value)
         else:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)

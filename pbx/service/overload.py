@@ -19,10 +19,11 @@ STANDING_S: Final = 0.5
 class Overload:
     """How late messages have been read lately, and what follows for a new call. Times are seconds."""
 
-    __slots__ = ("_excess", "_late_from")
+    __slots__ = ("_excess", "_late_at", "_late_from")
 
     def __init__(self) -> None:
         self._late_from: float | None = None
+        self._late_at = 0.0
         self._excess = 0.0
 
     def sheds(self, message: Request | Response, late_s: float, now: float) -> bool:
@@ -33,8 +34,10 @@ class Overload:
         if late_s <= EASY_S:
             self._late_from = None
             return False
-        if self._late_from is None:
+        # Nothing waited before this one came: two stalls with silence between them are no standing load.
+        if self._late_from is None or now - late_s - self._late_at > STANDING_S:
             self._late_from = now
+        self._late_at = now
         if now - self._late_from < STANDING_S:
             return False
         if not isinstance(message, Request) or message.method != "INVITE" or message.to.tag is not None:

@@ -1,5 +1,9 @@
 """The PBX in memory that `benchmarks.machines` measures carries its calls, and the same ones every time."""
 
+import os
+import resource
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -45,3 +49,57 @@ def test_a_kernel_without_groups_changes_nothing(tmp_path: Path, monkeypatch: py
     with machine.session_first():
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+class TestAKernelThatDoesNotTell:
+    """Figures are 0, and what is measured goes on."""
+
+    @pytest.fixture(autouse=True)
+    def proc(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        monkeypatch.setattr(machine, "_PROC", tmp_path)
+        return tmp_path
+
+    def test_nothing(self) -> None:
+        assert machine.stolen_s(0) == machine.stolen_s(None) == 0
+        assert machine.runnable_s(threading.get_native_id()) == 0
+        assert machine.datagrams_dropped({5060}) == 0
+
+    def test_less(self, proc: Path) -> None:
+        (proc / "stat").write_text("cpu  1 2 3 4\ncpu0 1 2 3 4\n\nintr 5\n", encoding="ascii")
+        assert machine.stolen_s(0) == machine.stolen_s(None) == machine.stolen_s(7) == 0
+        (proc / "net").mkdir()
+        (proc / "net/udp").write_text("  sl  local_address inode\n 1: 0100007F:13C4 9\n", encoding="ascii")
+        assert machine.datagrams_dropped({5060}) == 0
+
+    def test_all(self, proc: Path) -> None:
+        hertz = os.sysconf("SC_CLK_TCK")
+        (proc / "stat").write_text(f"cpu  0 0 0 0 0 0 0 {3 * hertz} 0\n", encoding="ascii")
+        assert machine.stolen_s(None) == 3
+        (proc / "net").mkdir()
+        (proc / "net/udp").write_text(
+            "  sl  local_address drops\n 1: 0100007F:13C4 9\n 2: 0100007F:13C5 8\n", encoding="ascii"
+        )
+        assert machine.datagrams_dropped({5060}) == 9
+        thread = proc / "self/task/77"
+        thread.mkdir(parents=True)
+        (thread / "schedstat").write_text("5 2000000000 3\n", encoding="ascii")
+        assert machine.runnable_s(77) == 2
+
+
+def test_who_may_not_choose_its_cores_or_memory_goes_on_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "sched_setaffinity", refused)
+    monkeypatch.setattr(resource, "prlimit", refused)
+    with machine.pinned(0):
+        machine.limit_memory(os.getpid(), machine.GIB)
+
+
+def test_cpu_time_is_told_by_another_file_when_there_is_no_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_: int) -> int:
+        raise OSError(22, "Invalid argument")
+
+    measured = machine.cpu_seconds(os.getpid())
+    monkeypatch.setattr(time, "clock_gettime_ns", refused)
+    assert machine.cpu_seconds(os.getpid()) >= measured - 0.02

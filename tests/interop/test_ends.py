@@ -87,6 +87,22 @@ def test_an_end_without_a_remote_is_silent_and_with_one_speaks(end: AudioEnd) ->
 
 
 @pytest.mark.network
+def test_what_is_skipped_is_missing_in_time_and_in_no_number(end: AudioEnd) -> None:
+    listener, control = bind_pair("127.0.0.1")
+    with listener, control:
+        listener.settimeout(60)
+        end.remote = listener.getsockname()
+        end.speak()
+        end.skip(28)
+        end.speak()
+        first, second = (read_packet(listener.recv(2048), 0.0, PEER) for _ in range(2))
+    assert first is not None
+    assert second is not None
+    assert (second.sequence - first.sequence) & 0xFFFF == 1
+    assert (second.timestamp - first.timestamp) & 0xFFFFFFFF == 29 * FRAME
+
+
+@pytest.mark.network
 def test_keys_are_pressed_instead_of_the_tone() -> None:
     """RFC 4733 §2.5.1: one timestamp for a press, durations that grow, the end three times."""
     listener, control = bind_pair("127.0.0.1")
@@ -134,9 +150,36 @@ def test_what_is_not_rtp_is_counted_and_reports_are_kept_apart(end: AudioEnd) ->
     with rtp, rtcp:
         rtp.sendto(b"hello", ("127.0.0.1", end.port))
         rtcp.sendto(b"report", ("127.0.0.1", end.port + 1))
-        pause(0.05)
-        end.listen()
+
+        def came() -> bool:
+            end.listen()
+            return bool(end.malformed and end.reports)
+
+        assert wait_until(came, 60)
     assert (end.malformed, end.reports, end.received) == (1, 1, [])
+
+
+STILL = 0.5
+
+
+class Busy(AudioEnd):
+    """An end that keeps its thread from going on, once, as a machine does that stands still."""
+
+    __slots__ = ()
+
+    def speak(self) -> None:
+        if self.sent == 0:
+            pause(STILL)
+        super().speak()
+
+
+@pytest.mark.network
+def test_a_thread_knows_how_long_it_was_kept_from_speaking() -> None:
+    end = Busy.open("alice", 440)
+    end.remote = ("127.0.0.1", end.port)
+    with AudioThread([end]) as thread:
+        assert wait_until(lambda: end.sent > 20, 60)
+    assert max(stall.seconds for stall in thread.stalls) >= STILL - 0.02
 
 
 def test_sound_is_in_the_order_of_the_timestamps_with_silence_for_what_is_missing() -> None:

@@ -6,8 +6,10 @@ from typing import Self
 import pytest
 
 from pbx.cli.interop.case import find_suite
+from pbx.cli.interop.clock import now
 from pbx.cli.interop.ends import AudioThread
 from pbx.cli.interop.runner import Options, Outcome, Runner
+from pbx.cli.interop.trace import Window
 from tests.interop.wire import Sound, Wire
 
 pytestmark = pytest.mark.phones
@@ -49,41 +51,56 @@ def test_a_wrong_answer_is_found_and_the_traces_are_kept(tmp_path: Path) -> None
     assert any("while expecting '401'" in text for text in outcome.traces.values())
 
 
-def stalling(wire: Wire, sounds: list[Sound], late_s: float, played: list[Sound]) -> type[AudioThread]:
-    """Audio threads that say the machine came so late, and play to the next of these sounds each time."""
+STILL, ON_TIME = 0.5, 0.0
+GOOD = Outcome("basic-call", "two phones talk", 1.0, stalled_s=STILL)
+LATE = Outcome("basic-call", "two phones talk", 1.0, ("heard nothing",), stalled_s=STILL)
+BAD = Outcome("basic-call", "two phones talk", 1.0, ("heard nothing",), stalled_s=ON_TIME)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "tries", "passed"),
+    [
+        ([GOOD], 1, True),
+        ([BAD], 1, False),
+        ([LATE, GOOD], 2, True),
+        ([LATE, BAD], 2, False),
+        ([LATE, LATE, GOOD], 3, True),
+        ([LATE, LATE, LATE], 3, False),
+    ],
+)
+def test_a_case_that_failed_while_the_machine_stood_still_is_played_again(
+    outcomes: list[Outcome], tries: int, passed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite, left = find_suite(), iter(outcomes)
+    monkeypatch.setattr(Runner, "_once", lambda *_: next(left))
+    with Runner(suite, Options(directory=tmp_path)) as runner:
+        outcome = runner.run(suite.cases["basic-call"])
+    assert (outcome.tries, outcome.passed, list(left)) == (tries, passed, [])
+    assert bool(list(tmp_path.iterdir())) == (not passed), "files are kept when a case failed, and only then"
+
+
+def test_a_stall_is_what_the_phones_were_kept_from_speaking(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    played: list[Sound] = []
 
     class Stalled(AudioThread):
+        """The machine stands still while the first of them speaks, and nothing is heard then."""
+
         def __enter__(self) -> Self:
-            wire.sound = sounds[min(len(played), len(sounds) - 1)]
+            wire.sound = "relayed" if played else "lost"
             played.append(wire.sound)
+            self._began = now()
             return super().__enter__()
 
         def __exit__(self, *raised: object) -> None:
             super().__exit__(*raised)
-            self.late_s = late_s
+            self.stalls.append(Window(self._began, self._began + STILL))
 
-    return Stalled
-
-
-@pytest.mark.parametrize(
-    ("sounds", "late_s", "played", "passed"),
-    [
-        (["lost", "relayed"], 0.5, ["lost", "relayed"], True),
-        (["lost"], 0.5, ["lost", "lost", "lost"], False),
-        (["lost"], 0.05, ["lost"], False),
-        (["relayed"], 0.5, ["relayed"], True),
-    ],
-)
-def test_a_case_that_failed_while_the_machine_stood_still_is_played_again(
-    sounds: list[Sound],
-    late_s: float,
-    played: list[Sound],
-    passed: bool,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    suite, seen = find_suite(), list[Sound]()
+    monkeypatch.setattr("pbx.cli.interop.runner.AudioThread", Stalled)
+    suite = find_suite()
     with Wire() as wire, Runner(suite, Options(target=wire.address, directory=tmp_path)) as runner:
-        monkeypatch.setattr("pbx.cli.interop.runner.AudioThread", stalling(wire, sounds, late_s, seen))
         outcome = runner.run(suite.cases["basic-call"])
-    assert (outcome.passed, outcome.tries, seen) == (passed, len(played), played)
+    assert outcome.faults == ()
+    assert outcome.tries == len(played) > 1
+    assert list(tmp_path.iterdir()) == [], "what the first attempt left is removed, too"

@@ -109,3 +109,17 @@ def test_a_phone_is_silent_when_the_call_is_over(end: str) -> None:
 def test_a_window_can_be_too_short_for_its_guards() -> None:
     assert Window(1, 2).shrunk(0.25).seconds == pytest.approx(0.5)
     assert Window(1, 1.2).shrunk(0.25).seconds == 0
+
+
+@pytest.mark.parametrize(
+    ("others", "left"),
+    [
+        ([], [(1, 5)]),
+        ([(0, 1), (5, 6)], [(1, 5)]),
+        ([(2, 3)], [(1, 2), (3, 5)]),
+        ([(0, 2), (2.5, 3), (4, 9)], [(2, 2.5), (3, 4)]),
+        ([(0, 9)], []),
+    ],
+)
+def test_what_is_left_of_a_window(others: list[tuple[float, float]], left: list[tuple[float, float]]) -> None:
+    assert Window(1, 5).without(Window(*other) for other in others) == [Window(*part) for part in left]

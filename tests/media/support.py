@@ -6,7 +6,9 @@ import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from pbx.media import layout, mixtables
 from pbx.media.plane import MediaPlane
+from pbx.media.thread import MediaThread
 from pbx.media.values import Address, LegId, MediaEvent
 
 PATIENCE = 20.0
@@ -51,6 +53,18 @@ def new_plane(**options: Any) -> MediaPlane:
     running = MediaPlane(**{**settings, **options})
     running.start()
     return running
+
+
+def media_thread(event_descriptor: int) -> MediaThread:
+    """A thread of one leg that has not begun."""
+    return MediaThread(
+        0,
+        layout.share(1),
+        event_descriptor,
+        relay=True,
+        times=(0, 0),
+        mix=mixtables.mix_tables(mixtables.share_mix(1)),
+    )
 
 
 def obeyed(plane: MediaPlane) -> None:

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 
 from pbx.errors import MisuseError, OperatorError, PeerError, ResourcesExhausted
-from pbx.media import cache, layout, mixtables
+from pbx.media import cache, layout
 from pbx.media.commands import command
 from pbx.media.plane import MediaPlane
 from pbx.media.ports import PortPool, pairs_in
-from pbx.media.thread import MediaThread
 from pbx.media.values import LegStatistics, MediaStopped
 from tests.media.support import (
     Phones,
@@ -22,6 +21,7 @@ from tests.media.support import (
     free_range,
     leg_for,
     looked_at,
+    media_thread,
     new_plane,
     next_event,
     obeyed,
@@ -34,17 +34,6 @@ pytestmark = pytest.mark.network
 
 def descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
-
-
-def media_thread(event_descriptor: int) -> MediaThread:
-    return MediaThread(
-        0,
-        layout.share(1),
-        event_descriptor,
-        relay=True,
-        times=(0, 0),
-        mix=mixtables.mix_tables(mixtables.share_mix(1)),
-    )
 
 
 def test_nothing_is_known_of_the_loudness_of_a_leg_that_is_not_open(plane: MediaPlane) -> None:

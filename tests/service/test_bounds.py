@@ -148,6 +148,14 @@ def test_a_stall_that_is_caught_up_with_costs_nobody_a_call() -> None:
     assert house.switch.reached["lateness"] == 0
 
 
+def test_two_stalls_with_silence_between_them_cost_nobody_a_call() -> None:
+    house = House()
+    for number in range(2):
+        house.switch.receive(invite(number), UDP, house.now, 2 * LATE_S)
+        house.now += 2 * LATE_S + STANDING_S + 0.1
+    assert house.switch.reached["lateness"] == 0
+
+
 def test_a_stream_says_nothing_of_how_late_datagrams_are() -> None:
     house = late_house()
     house.carry_out(house.switch.receive(options(number=50), UDP, house.now))

@@ -28,6 +28,7 @@ from pbx.cli.interop.audio import (
 )
 from pbx.cli.interop.clock import now
 from pbx.cli.interop.ports import IPV4, family_of
+from pbx.cli.interop.trace import Window
 
 _HEADER = struct.Struct("!BBHII")  # RFC 3550 §5.1
 _TICK = 0.02
@@ -37,6 +38,8 @@ _KEYS = "0123456789*#ABCD"
 # An end that was stopped by a busy machine catches up with at most this many frames at once.
 _CATCH_UP = 10
 _PORT_TRIES = 100
+# An end that comes later than this was kept from its work by the machine.
+STALL_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +174,10 @@ class AudioEnd:
         self._timestamp = (self._timestamp + FRAME) & 0xFFFFFFFF
         self.sent += 1
 
+    def skip(self, frames: int) -> None:
+        """Say nothing for so many frames, in which time goes on: what follows is not late (RFC 3550 §5.1)."""
+        self._timestamp = (self._timestamp + frames * FRAME) & 0xFFFFFFFF
+
     def _events(self) -> list[tuple[int, int, bytes]]:
         """The packets of a key that is held in this frame: marker, the press's timestamp, event (§2.3)."""
         length = _EVENT_FRAMES + _PAUSE_FRAMES
@@ -218,8 +225,8 @@ class AudioThread:
     """The thread in which a case's ends speak every 20 ms and listen in between."""
 
     def __init__(self, ends: list[AudioEnd]) -> None:
-        # The longest that it came after its time: so long the machine had nothing for it.
-        self.late_s = 0.0
+        # When it came after its time: for so long the machine had nothing for it.
+        self.stalls: list[Window] = []
         self._ends = ends
         self._stop = Event()
         self._thread = Thread(target=self._run, name="audio ends", daemon=True)
@@ -247,12 +254,14 @@ class AudioThread:
             for descriptor, _ in waiting.poll(max(0.0, (due - now()) * 1000)):
                 by_descriptor[descriptor].listen()
             behind = now()
-            self.late_s = max(self.late_s, behind - due)
+            if behind - due > STALL_SECONDS:
+                self.stalls.append(Window(due, behind))
             frames = 0
             while due <= behind:
                 due += _TICK
                 frames += 1
             for end in self._ends:
+                end.skip(max(0, frames - _CATCH_UP))
                 for _ in range(min(frames, _CATCH_UP)):
                     end.speak()
 

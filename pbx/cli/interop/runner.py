@@ -34,8 +34,7 @@ _LEAST_SECONDS = 0.8
 # When one phone's scenario has failed, the others get this long to notice before they are stopped.
 _GRACE_SECONDS = 3.0
 _LINGER_SECONDS = 0.3
-# A case that failed while its phones had to wait for the machine so long is played again, so often in all.
-_STALL_SECONDS = 0.1
+# A case that failed while its phones had to wait for the machine is played again, so often in all.
 _TRIES = 3
 # Finished calls are written by a thread of their own.
 _RECORD_SECONDS = 10.0
@@ -88,7 +87,7 @@ class _Run:
     actors: list[Actor] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     over_at: float = 0.0
-    stalled_s: float = 0.0
+    stalls: list[Window] = field(default_factory=list)
     began_epoch: float = field(default_factory=lambda: datetime.now(UTC).timestamp())
 
 
@@ -136,8 +135,9 @@ class Runner:
         Raises OperatorError when the machine or the configuration does not allow it.
         """
         outcome = self._once(case)
-        while not outcome.passed and outcome.stalled_s > _STALL_SECONDS and outcome.tries < _TRIES:
+        while not outcome.passed and outcome.stalled_s and outcome.tries < _TRIES:
             outcome = replace(self._once(case), tries=outcome.tries + 1)
+        self._kept = self._kept or not (outcome.passed or outcome.skipped)
         return outcome
 
     def _once(self, case: Case) -> Outcome:
@@ -150,6 +150,8 @@ class Runner:
         directory = self._directory / case.name
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir()
+        for recorded in self._recordings(case).glob("*"):
+            recorded.unlink()
         before = service.snapshot()
         with ExitStack() as held:
             phones, ends = self._phones(case, held)
@@ -186,7 +188,6 @@ class Runner:
         for key, service in self._services.items():
             if not service.running and service.log is not None:
                 del self._services[key]
-                self._kept = True
                 return f"not run: the PBX had ended by itself ({service.stop()}); its log is {service.log}"
         return None
 
@@ -262,7 +263,7 @@ class Runner:
                     break
             run.over_at = now()
             pause(_LINGER_SECONDS)
-        run.stalled_s = audio.late_s
+        run.stalls = audio.stalls
 
     def _step(self, run: _Run, service: Service, number: int) -> None:
         step, seconds = run.case.shape.steps[number], float(run.case.shape.step_seconds)
@@ -328,15 +329,22 @@ class Runner:
                 run.faults.append(f"{name}: {end.malformed} packets that are not RTP")
 
     def _listen(self, run: _Run, end: AudioEnd, window: Window, whom: tuple[str, ...]) -> list[str]:
-        window = window.shrunk(_GUARD_SECONDS)
+        """What is wrong with what an end heard, but for while the machine stood still and just after."""
+        parts = [part.shrunk(_GUARD_SECONDS) for part in window.without(run.stalls)]
+        if whom:
+            longest = max((part.seconds for part in parts), default=0.0)
+            if longest < _LEAST_SECONDS:
+                return [f"lasted {longest:.1f} s, too short to hear anything"]
+            parts = [part for part in parts if part.seconds >= _LEAST_SECONDS]
+        return [fault for part in parts for fault in self._listen_to(run, end, part, whom)]
+
+    def _listen_to(self, run: _Run, end: AudioEnd, window: Window, whom: tuple[str, ...]) -> list[str]:
         packets = [packet for packet in end.received if window.start <= packet.at < window.end]
         tones = run.case.tones
         expected = {name: tones[name] for name in whom}
         absent = {name: frequency for name, frequency in tones.items() if name not in whom}
         wrong: list[str] = []
         if whom:
-            if window.seconds < _LEAST_SECONDS:
-                return [f"lasted {window.seconds:.1f} s, too short to hear anything"]
             wrong += stream_faults(packets, window.seconds, run.talks[end.name].announced, end.codec)
         ours = {other.ssrc for other in run.ends.values()}
         if ours & {packet.ssrc for packet in packets}:
@@ -398,7 +406,6 @@ class Runner:
             if not keep:
                 shutil.rmtree(run.directory, ignore_errors=True)
             return Outcome(run.case.name, summary, seconds, directory=run.directory if keep else None)
-        self._kept = True
         traces = {}
         for actor in run.actors:
             if actor.fault():
@@ -417,7 +424,7 @@ class Runner:
             tuple(run.faults),
             traces,
             run.directory,
-            stalled_s=run.stalled_s,
+            stalled_s=max((stall.seconds for stall in run.stalls), default=0.0),
         )
 
 

@@ -4,6 +4,7 @@ This reads SIP with a few regular expressions on purpose: the judge does not sha
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -128,6 +129,17 @@ class Window:
     def shrunk(self, guard: float) -> "Window":
         """The same without `guard` seconds at either side."""
         return Window(self.start + guard, self.end - guard)
+
+    def without(self, others: Iterable["Window"]) -> list["Window"]:
+        """What is left of it, in parts, when others are taken out; those come in their order."""
+        parts: list[Window] = []
+        start = self.start
+        for other in others:
+            if other.end > start and other.start < self.end:
+                parts.append(Window(start, other.start))
+                start = other.end
+        parts.append(Window(start, self.end))
+        return [part for part in parts if part.seconds]
 
 
 def phases(messages: list[Traced], end: float) -> dict[str, list[Window]]:
