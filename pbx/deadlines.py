@@ -17,7 +17,7 @@ class Deadlines(Generic[Key]):
     __slots__ = ("_due", "_heap", "_serial")
 
     def __init__(self) -> None:
-        self._due: dict[Key, tuple[float, int]] = {}
+        self._due: dict[Key, tuple[float, int, Key]] = {}
         self._heap: list[tuple[float, int, Key]] = []
         self._serial = 0
 
@@ -30,10 +30,10 @@ class Deadlines(Generic[Key]):
     def set(self, key: Key, due: float) -> None:
         """Make `key` due at `due`, whatever it was before."""
         self._serial = serial = self._serial + 1
-        self._due[key] = (due, serial)
-        heappush(self._heap, (due, serial, key))
+        self._due[key] = entry = (due, serial, key)
+        heappush(self._heap, entry)
         if len(self._heap) > _REBUILD_AT and len(self._heap) > 2 * len(self._due):
-            self._heap = [(due, serial, key) for key, (due, serial) in self._due.items()]
+            self._heap = list(self._due.values())
             heapify(self._heap)
 
     def cancel(self, key: Key) -> None:
@@ -49,10 +49,9 @@ class Deadlines(Generic[Key]):
         """The earliest due time, or None when nothing is due."""
         heap = self._heap
         while heap:
-            due, serial, key = heap[0]
-            entry = self._due.get(key)
-            if entry is not None and entry[1] == serial:
-                return due
+            entry = heap[0]
+            if self._due.get(entry[2]) is entry:
+                return entry[0]
             heappop(heap)
         return None
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
-from pbx.call.codecs import added, answerable, can_mix, leg_audio
+from pbx.call.codecs import ADDED, answerable, can_mix, leg_audio
 from pbx.call.media import Media
 from pbx.errors import MisuseError
 from pbx.media.values import LegId, LegStatistics
@@ -92,7 +92,7 @@ class Audio:
     def relay_offer(
         self,
         received: Description,
-        allowed: Sequence[str] | None,
+        allowed: tuple[str, ...] | None,
         offerer: "Audio",
         *,
         transcode: bool = False,
@@ -102,15 +102,15 @@ class Audio:
         With `transcode`, codecs that we can turn into one of the other leg's follow after them. Raises
         NothingFits, also for what the policy of `offerer` does not take.
         """
-        proposed = relay_offer(received, self._local(), self._origin, allowed, self.keys, offerer.srtp)
-        if transcode:
-            (stream,) = proposed.media
-            ours = added(stream.formats, allowed)
-            if ours:
-                formats = (*stream.formats, *ours)
-                tokens = tuple([str(known.payload_type) for known in formats])
-                proposed = replace(proposed, media=(replace(stream, formats=formats, tokens=tokens),))
-        self.proposed = proposed
+        self.proposed = proposed = relay_offer(
+            received,
+            self._local(),
+            self._origin,
+            allowed,
+            self.keys,
+            offerer.srtp,
+            more=(lambda formats: ADDED[formats, allowed]) if transcode else None,
+        )
         return proposed.encode()
 
     def offer_again(self, direction: Direction) -> bytes:
@@ -255,14 +255,10 @@ class Audio:
 
     def _follow_keys(self, received: Description) -> None:
         """A peer with a new key begins anew, and so do we: nobody guesses the other's rollover counter."""
-        stream = self.stream(received)
-        if (
-            self.keys is not None
-            and self.agreed is not None
-            and stream is not None
-            and is_rekeyed(stream.attributes, self.agreed.security)
-        ):
-            self.keys.renew()
+        if self.keys is not None and self.agreed is not None:
+            stream = self.stream(received)
+            if stream is not None and is_rekeyed(stream.attributes, self.agreed.security):
+                self.keys.renew()
 
     def _switch_off(self, ours: Description, received: Description) -> None:
         last_open = self._last_open

@@ -7,12 +7,12 @@ ourselves), `talking` (what crosses between the two legs) and `ending`.
 """
 
 from collections.abc import Callable, Sequence
-from typing import assert_never
+from typing import Final, assert_never
 
 from pbx.call import announcing, answering, dialling, ending, originating, summoning, talking, tapping
 from pbx.call.digits import Gathering, Press, Presses, Way, parse_info
 from pbx.call.leg import Leg
-from pbx.call.outputs import SIGNALS, CallOutput, Ending, LegClosed, Signal
+from pbx.call.outputs import SIGNALS, CallOutput, Ending, LegClosed
 from pbx.call.plan import (
     Attend,
     Collect,
@@ -266,24 +266,24 @@ class Call:
         """Take what a session of this call gave."""
         for output in outputs:
             if isinstance(output, SIGNALS):
-                self.out.append(Signal(leg, output))
+                self.out.append((leg, output))
                 continue
             match output:
                 case events.Progressed():
                     if leg in self.branches:
                         self.happen("progressed", leg, output, now)
-                case events.Answered(body):
-                    dialling.answered(self, leg, body, now)
-                case events.Refused(status):
-                    dialling.refused(self, leg, status, now)
-                case events.Acknowledged(body):
+                case events.Answered():
+                    dialling.answered(self, leg, output.body, now)
+                case events.Ended():
+                    self._ended(leg, output.cause, now)
+                case events.Acknowledged():
                     if leg is self.caller:
-                        self._acknowledged(body, now)
+                        self._acknowledged(output.body, now)
+                case events.Refused():
+                    dialling.refused(self, leg, output.status, now)
                 case events.Cancelled():
                     if leg is self.caller:
                         self.happen("caller-cancelled", leg, None, now)
-                case events.Ended(cause):
-                    self._ended(leg, cause, now)
                 case events.Offered():
                     self.happen("offered", leg, output, now)
                 case events.OfferAccepted():
@@ -298,7 +298,7 @@ class Call:
                         self._pressed(leg, press, "info", now)
                 case _:
                     assert_never(output)
-        if leg.session.state is SessionState.ENDED and leg in self.legs:
+        if leg.session.state is _ENDED and leg in self.legs:
             self._close(leg)
         if not self.legs:
             self.happen("over", leg, None, now)
@@ -361,6 +361,9 @@ class Call:
         self.record.legs.append(self.totals(leg))
         self.out.append(LegClosed(leg))
 
+
+# To look it up in its class takes as long as a function call.
+_ENDED: Final = SessionState.ENDED
 
 ACTIONS: dict[Action, Callable[[Call, Leg, object, float], None]] = {
     "take_up": originating.take_up,

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from pbx.media.values import CodecName, LegAudio
+from pbx.remembered import Remembered
 from pbx.sdp.formats import COMFORT_NOISE, G722, PCMA, PCMU, TELEPHONE_EVENT, Format
 from pbx.sdp.negotiation import Agreed
 
@@ -59,12 +60,21 @@ def added(offered: Sequence[Format], allowed: Sequence[str] | None) -> tuple[For
     )
 
 
+ADDED: Final = Remembered(added)
+
+
 def leg_audio(agreed: Agreed) -> LegAudio:
     """What was agreed, in the words of the media plane."""
+    return _LEG_AUDIO[agreed.formats, agreed.receive_types, agreed.telephone_event, agreed.ptime]
+
+
+def _leg_audio(
+    formats: tuple[Format, ...], receive_types: tuple[int, ...], event: Format | None, ptime: int | None
+) -> LegAudio:
     decode: dict[int, str] = {}
     encode: CodecName | None = None
     payload_type = 0
-    for known, received_as in zip(agreed.formats, agreed.receive_types, strict=True):
+    for known, received_as in zip(formats, receive_types, strict=True):
         encoding = known.encoding
         name: str | None = mixable(known)
         if name is not None and encode is None:
@@ -76,11 +86,13 @@ def leg_audio(agreed: Agreed) -> LegAudio:
         if name is not None:
             decode[received_as] = name
             decode.setdefault(known.payload_type, name)
-    event = agreed.telephone_event
     return LegAudio(
         decode,
         encode,
         payload_type,
         None if event is None else event.payload_type,
-        agreed.ptime if agreed.ptime in _PTIMES_MS else _PTIME_MS,
+        ptime if ptime in _PTIMES_MS else _PTIME_MS,
     )
+
+
+_LEG_AUDIO: Final = Remembered(_leg_audio)

@@ -55,5 +55,5 @@ class Leg:
         self.cause: Cause | None = None
         # The number of the summons that it rings for, or came by.
         self.summons: int | None = None
-        # Its quality, from when it talks.
+        # Its quality, from when it was first looked at while it talks.
         self.watch: QualityWatch | None = None

@@ -19,16 +19,15 @@ if TYPE_CHECKING:
 
 
 SignalOutput = SendRequest | SendAck | SendResponse | CancelRequest | DialogOpened | DialogClosed
-SIGNALS: Final = (SendRequest, SendAck, SendResponse, CancelRequest, DialogOpened, DialogClosed)
-"""The same for `isinstance`, which tells them from a session's news at once."""
+SIGNALS: Final = (SendResponse, SendRequest, DialogOpened, DialogClosed, SendAck, CancelRequest)
+"""The same for `isinstance`, which tells them from a session's news at once; the frequent ones in front."""
 
 
-@dataclass(slots=True)
-class Signal:
-    """Carry out what a leg's session wants sent, along the leg's flow, or keep its dialog findable."""
+Signal = tuple["Leg", SignalOutput]
+"""Carry out what a leg's session wants sent, along the leg's flow, or keep its dialog findable.
 
-    leg: "Leg"
-    output: SignalOutput
+A pair, for it is by far the most frequent of a call's outputs.
+"""
 
 
 @dataclass(slots=True)

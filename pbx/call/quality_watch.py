@@ -42,6 +42,7 @@ _FULL_POWER: Final = 32768.0**2
 _LEAST_POWER: Final = _FULL_POWER * 10**-12.7
 
 _NOTHING: Final = LegStatistics()
+_NO_QUALITY: Final = QualityTotals()
 _USUAL: Final = QualityLimits()
 
 
@@ -284,6 +285,13 @@ class QualityWatch:
         if share is not None and share > limits.clipped_share:
             events.append(Clipping(now, share))
         return events
+
+
+def unwatched_totals(encoding: str, statistics: LegStatistics) -> QualityTotals:
+    """What a whole leg came to that was not watched, by its last statistics."""
+    if statistics.received == _NOTHING.received and statistics.heard == _NOTHING.heard:
+        return _NO_QUALITY
+    return QualityWatch(encoding, 0.0).totals(statistics)
 
 
 def levels_between(before: LegStatistics, after: LegStatistics, said_dbov: float | None) -> Levels:

@@ -5,7 +5,7 @@ from typing import Final
 
 from pbx.call.causes import Cause
 from pbx.call.quality_events import QualityTotals
-from pbx.call.quality_watch import QualityWatch
+from pbx.call.quality_watch import unwatched_totals
 from pbx.media.values import LegStatistics
 
 # Alarms come in turns that last; a call that has more of them than this tells nothing new.
@@ -29,9 +29,9 @@ class LegTotals:
     quality: QualityTotals | None = None
 
     def __post_init__(self) -> None:
-        # A leg that was never watched, such as one with early media alone.
+        # A leg that was never watched, such as one with early media alone, or that was soon over.
         if self.quality is None and self.codec is not None and self.statistics is not None:
-            self.quality = QualityWatch(self.codec, 0.0).totals(self.statistics)
+            self.quality = unwatched_totals(self.codec, self.statistics)
 
 
 @dataclass(frozen=True, slots=True)

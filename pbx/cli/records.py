@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,7 +92,8 @@ def show_ended(config: Path, since: str, limit: int, *, as_json: bool) -> None:
 
 def row_json(row: "CallRow") -> dict[str, Any]:
     """A finished call as plain values; the keys are the columns of the store, times as RFC 3339."""
-    values = asdict(row)
+    values = row._asdict()
+    values["legs"] = [leg._asdict() for leg in row.legs]
     values["notes"] = [
         {
             "at": datetime.fromtimestamp(note.noted_epoch, UTC).isoformat(),

@@ -62,9 +62,11 @@ class Entry:
         return wanted in ("anyone", source) or (wanted == "trunk" and source.startswith("trunk/"))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Verdict:
     """What a call comes to, the handlers visited on the way, and the call as the last of them left it.
+
+    Treated as immutable.
 
     `outcomes` counts how often an outcome of this call was followed; `went_round` is True when a bound on
     gotos or outcomes ended it. `link` is the handler in which the decision stands, and `resume` where the

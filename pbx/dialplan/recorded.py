@@ -32,15 +32,16 @@ def recorded(verdict: Verdict, asked_about: Call | None = None, name: str = "") 
     `left`: the call as the last handler left it.
     """
     first = asked_about or (verdict.path[0].call if verdict.path else verdict.call)
+    came, left = call_json(first), verdict.call
     return {
         "schema": SCHEMA,
         "generation": {"number": verdict.generation, "name": name},
         "after": None if not verdict.asked else {"outcome": verdict.asked, "digits": verdict.digits},
-        "inputs": {"call": call_json(first), "facts": dict(verdict.facts)},
+        "inputs": {"call": came, "facts": dict(verdict.facts)},
         "path": [_visit(each) for each in verdict.path],
         "decision": as_json(verdict.decision),
         "said": said(verdict.decision),
-        "left": call_json(verdict.call),
+        "left": came if left is first else call_json(left),
     }
 
 

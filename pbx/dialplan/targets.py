@@ -67,6 +67,8 @@ def complete(target: Target, call: Call) -> Target:
 
 def escaped_user(text: str) -> str:
     """`text` as the user part of a URI (RFC 3261 §25.1); nothing in it can end the user part."""
+    if text.isalnum() and text.isascii():
+        return text
     return quote(text, safe=_USER_UNRESERVED, errors="surrogateescape")
 
 

@@ -28,6 +28,8 @@ from pbx.dialplan.decisions import (
 def said(decision: Decision) -> str:
     """`decision` in a few words, without its reason."""
     match decision:
+        case Dial():
+            return _dial(decision)
         case Continue():
             return "continue" if decision.call is None else "continue with a changed call"
         case Defer():
@@ -36,8 +38,6 @@ def said(decision: Decision) -> str:
             return f"goto {decision.chain}"
         case Include():
             return f"include {decision.chain}"
-        case Dial():
-            return _dial(decision)
         case Queue():
             return _queue(decision)
         case Play():

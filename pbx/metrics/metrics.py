@@ -6,6 +6,7 @@ A label never holds a user, a number, a Call-ID or an address, and a value from 
 
 import math
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -286,7 +287,7 @@ class Metrics:
         self._observed = _Observed(failures)
         registry.register(self._observed)
         self._calls: dict[tuple[str, str], _CallChildren] = {}
-        self._counted: dict[Counter, int] = {}
+        self._counted: defaultdict[Counter, int] = defaultdict(int)
         self._measured: list[tuple[Histogram, float]] = []
         self._bound_requests: dict[tuple[str, str, str], Counter] = {}
         self._bound_responses: dict[tuple[int, str, str], Counter] = {}
@@ -347,7 +348,7 @@ class Metrics:
     # and checking its labels each time would be a twentieth of what a call costs.
 
     def _count(self, child: Counter) -> None:
-        self._counted[child] = self._counted.get(child, 0) + 1
+        self._counted[child] += 1
 
     def _measure(self, child: Histogram, value: float) -> None:
         measured = self._measured

@@ -12,7 +12,7 @@ times and a direction; every description made here names our own address and not
     media            payload_map(A, B), payload_map(B, A)
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pbx.errors import MisuseError
@@ -122,21 +122,24 @@ def relay_offer(
     allowed: Sequence[str] | None,
     keys: LocalKeys | None = None,
     srtp: SrtpPolicy = "off",
+    more: Callable[[tuple[Format, ...]], tuple[Format, ...]] | None = None,
 ) -> Description:
     """What the other leg is offered when `received` came: our address, the same formats and payload types.
 
     `allowed` names the encodings that may pass (case-insensitive; None: all); telephone-event passes with any
     of them. `keys` are of the leg that is offered something, `srtp` is the policy of the leg that `received`
-    came on. Raises NothingFits (488) when no stream has a codec that may pass.
+    came on. `more` gives what is offered after the formats that pass. Raises NothingFits (488) when no
+    stream has a codec that may pass.
     """
     names = None if allowed is None else frozenset([name.upper() for name in allowed])
     index = audio_index(received, names, srtp)
     if index is None:
         raise NothingFits("No Acceptable Audio Stream")
     media = received.media[index]
-    stream = _stream(
-        local, PASSED[media.formats, names], stated(media), media.ptime, media.max_ptime, *_offered(keys)
-    )
+    formats = PASSED[media.formats, names]
+    if more is not None:
+        formats += more(formats)
+    stream = _stream(local, formats, stated(media), media.ptime, media.max_ptime, *_offered(keys))
     return _ours(local, origin, (stream,))
 
 

@@ -5,7 +5,6 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Final, ParamSpec, assert_never
 
 from twisted.internet.defer import Deferred
-from twisted.python.failure import Failure
 
 from pbx.call.call import Call
 from pbx.call.outputs import CallOutput, DigitPressed, Ending, Summoned
@@ -15,6 +14,7 @@ from pbx.media.values import DigitHeard, SourceEnded
 from pbx.metrics.metrics import Metrics
 from pbx.queues import Offer
 from pbx.registrar.binding import BindingEvent
+from pbx.service.at_once import at_once
 from pbx.service.desk import AgentWanted, Desk
 from pbx.service.outputs import BindingsChanged, CallEnded, OutcomeNeeded, Output, RouteNeeded
 from pbx.service.router import Router
@@ -167,20 +167,23 @@ class Conductor:
 
     def _carry_out(self, outputs: Sequence[Output | AgentWanted], now: float, sent: list[Transmit]) -> None:
         for output in outputs:
+            if isinstance(output, Transmit):
+                sent.append(output)
+                continue
             match output:
-                case Transmit():
-                    sent.append(output)
-                case RouteNeeded(call, routed):
-                    self._ask(call, self._router.route(call, routed, self._clock), now, sent)
-                case OutcomeNeeded(call, outcome, status, digits):
-                    follows = self._router.follow(call, outcome, status, self._clock, digits)
-                    self._ask(call, follows, now, sent)
-                case CallEnded(call):
+                case RouteNeeded():
+                    call = output.call
+                    self._ask(call, self._router.route(call, output.routed, self._clock), now, sent)
+                case CallEnded():
+                    call = output.call
                     generation, decided = self._router.forget(call)
                     if self._desk is not None:
                         self._desk.call_ended(call, now)
                     if self._call_ended is not None:
                         self._call_ended(call.record, generation, decided)
+                case OutcomeNeeded(call, outcome, status, digits):
+                    follows = self._router.follow(call, outcome, status, self._clock, digits)
+                    self._ask(call, follows, now, sent)
                 case BindingsChanged(events):
                     self._bindings_changed(events, now)
                     if self._desk is not None:
@@ -198,33 +201,27 @@ class Conductor:
         self, call: Call, question: Coroutine[Deferred[Any], Any, Plan], now: float, sent: list[Transmit]
     ) -> None:
         """Carry out the plan at once when it is there at once, else when it comes."""
-        plans: list[Plan] = []
-        answer = Deferred.fromCoroutine(question)
-        answer.addErrback(self._undecided)
-        answer.addCallback(plans.append)
-        if answer.called and plans:
-            self._route(call, plans[0], now, sent)
+        plan = at_once(question, self._undecided)
+        if isinstance(plan, Deferred):
+            plan.addCallback(lambda later: self._decided(call, later))
         else:
-            answer.addCallback(lambda _: self._decided(call, plans[0]))
+            self._route(call, plan, now, sent)
 
     def _summon(
         self, offer: Offer, question: Coroutine[Deferred[Any], Any, Summons], now: float, sent: list[Transmit]
     ) -> None:
         """Ring an agent at once when it is known at once where, else when it is."""
-        found: list[Summons] = []
-        answer = Deferred.fromCoroutine(question)
-        answer.addErrback(lambda failure: self._unreachable(failure, offer))
-        answer.addCallback(found.append)
         desk = self._desk
         assert desk is not None
-        if found:
-            self._carry_out(desk.ring(offer, found[0], now), now, sent)
+        found = at_once(question, lambda error: self._unreachable(error, offer))
+        if isinstance(found, Deferred):
+            found.addCallback(lambda summons: self.operate(lambda later: desk.ring(offer, summons, later)))
         else:
-            answer.addCallback(lambda _: self.operate(lambda later: desk.ring(offer, found[0], later)))
+            self._carry_out(desk.ring(offer, found, now), now, sent)
 
-    def _unreachable(self, failure: Failure, offer: Offer) -> Summons:
+    def _unreachable(self, error: Exception, offer: Offer) -> Summons:
         self.faults += 1
-        log.error("agent %s cannot be rung\n%s", offer.agent, failure.getTraceback())
+        log.error("agent %s cannot be rung", offer.agent, exc_info=error)
         return Summons(offer.number, ())
 
     def _decided(self, call: Call, plan: Plan) -> None:
@@ -240,7 +237,7 @@ class Conductor:
         if self.faults != faults:
             sent += self._guarded(now, self._switch.hang_up, call.record.id, now)
 
-    def _undecided(self, failure: Failure) -> Plan:
+    def _undecided(self, error: Exception) -> Plan:
         self.faults += 1
-        log.error("a decision failed; the call is refused with 500\n%s", failure.getTraceback())
+        log.error("a decision failed; the call is refused with 500", exc_info=error)
         return Refuse(500)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from pbx.call.plan import Connect, Destination
 from pbx.dialplan.call import Call
@@ -9,6 +10,7 @@ from pbx.dialplan.decisions import Dial
 from pbx.dialplan.targets import Target, TrunkTarget, UriTarget, UserTarget, escaped_user
 from pbx.net.addresses import is_literal
 from pbx.registrar.registrar import Registrar
+from pbx.remembered import Remembered
 from pbx.sdp.crypto import SrtpPolicy
 from pbx.service.admission import Trunk, User
 from pbx.service.network import Network, OwnAddress, bracketed
@@ -17,11 +19,18 @@ from pbx.sip.headers import NameAddr
 from pbx.sip.uri import Uri
 
 DEFAULT_PORT = 5060
-_ANONYMOUS = NameAddr("Anonymous", Uri.parse("sip:anonymous@anonymous.invalid"), {})
+_ANONYMOUS = '"Anonymous" <sip:anonymous@anonymous.invalid>'
 Addresses = Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+def _from(name: str, number: str, host: str) -> str:
+    return str(NameAddr(name, Uri.parse(f"sip:{escaped_user(number)}@{host}"), {}))
+
+
+_FROM: Final = Remembered(_from)
+
+
+@dataclass(slots=True)
 class Dialled:
     """What every INVITE of one dial shares: whose call it is and how far it may still go."""
 
@@ -166,8 +175,8 @@ class Destinations:
         return Destination(
             target=target,
             flow=flow,
-            from_=str(self._presented(dialled.call, flow, to_trunk=trunk is not None)),
-            to=str(NameAddr("", to, {})),
+            from_=self._presented(dialled.call, flow, to_trunk=trunk is not None),
+            to=f"<{to}>",
             contact=self._own.contact(flow),
             address=self._own.address(flow),
             label=label,
@@ -179,8 +188,8 @@ class Destinations:
             srtp=srtp,
         )
 
-    def _presented(self, call: Call, flow: Flow, *, to_trunk: bool) -> NameAddr:
-        """The caller's number and name as the callee sees them; a trunk sees the user's `caller_id`.
+    def _presented(self, call: Call, flow: Flow, *, to_trunk: bool) -> str:
+        """From: the caller's number and name as the callee sees them; a trunk sees the user's `caller_id`.
 
         What the dialplan says is to be shown goes before both; a hidden caller is RFC 3323 §4.1's.
         """
@@ -195,7 +204,7 @@ class Destinations:
             user = self._users.get(caller.user)
             number = (user.caller_id if user is not None else "") or number
         host = bracketed(self._own.address(flow)) if to_trunk else self._domain
-        return NameAddr(name, Uri.parse(f"sip:{escaped_user(number)}@{host}"), {})
+        return _FROM[name, number, host]
 
     @staticmethod
     def _sent(dialled: Dialled) -> Sequence[tuple[str, str]]:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Coroutine
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -91,7 +90,7 @@ class Dialplans:
             generation=row.generation,
             cause=row.cause,
             status=row.status,
-            legs=[asdict(leg) for leg in row.legs],
+            legs=[leg._asdict() for leg in row.legs],
             notes=[
                 NoteReport(
                     at=_at(note.noted_epoch),

@@ -1,6 +1,6 @@
 """What the dialplan may ask about the running service: counted as it happens, never searched for."""
 
-from collections import Counter, OrderedDict, deque
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
 
 from pbx.call.leg import Leg
@@ -35,7 +35,7 @@ class LiveFacts:
         self.on_user: OnUser = _nobody
         self.uses: Counter[str] = Counter()
         self.switches: dict[str, Switched] = {}
-        self._active: Counter[Count] = Counter()
+        self._active: defaultdict[Count, int] = defaultdict(int)
         self._of_call: dict[str, set[Count]] = {}
         self._attempts: OrderedDict[str, deque[float]] = OrderedDict()
 
@@ -96,7 +96,7 @@ class LiveFacts:
     def active(self, kind: Counted, name: str, call_id: str = "") -> int:
         """How many calls, `call_id` aside."""
         own = (kind, name) in self._of_call.get(call_id, ())
-        return self._active[kind, name] - own
+        return self._active.get((kind, name), 0) - own
 
     def attempts(self, key: str, window_s: float, now: float) -> int:
         """How many attempts with `key` there were within the window, this one included."""

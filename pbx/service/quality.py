@@ -56,11 +56,8 @@ class QualityRounds:
 
     def begin(self, leg: Leg, now: float) -> None:
         """A leg talks from now on; one that did already goes on."""
-        agreed = leg.audio.agreed
-        if leg.watch is None and leg.audio.row is not None:
-            encoding = "" if agreed is None else agreed.codec.encoding
-            leg.watch = QualityWatch(encoding, now, self._limits)
-            self._due[leg] = now + self._interval_s
+        if leg.audio.row is not None:
+            self._due.setdefault(leg, now + self._interval_s)
 
     def end(self, leg: Leg) -> None:
         """A leg is closed: what its media came to since the last look is counted."""
@@ -86,6 +83,9 @@ class QualityRounds:
             if due > now + _TOGETHER_S or len(taken) == _AT_ONCE:
                 break
             taken.append(leg)
+            if leg.watch is None:
+                # Made no sooner, for many a call is over by now.
+                leg.watch = QualityWatch("", due - self._interval_s, self._limits)
         for leg in taken:
             self._due[leg] = now + self._interval_s
             self._due.move_to_end(leg)

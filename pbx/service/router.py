@@ -1,7 +1,7 @@
 """The router: asks the dialplan where calls go, and turns its decisions into plans."""
 
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from typing import assert_never
 
@@ -52,7 +52,7 @@ class Router:
         self._verdicts: dict[str, tuple[Generation, Verdict]] = {}
         self._decided: dict[str, list[Decided]] = {}
         self.observer: Callable[[Sequence[Decided]], None] | None = None
-        self._asked: Counter[int] = Counter()
+        self._asked: defaultdict[int, int] = defaultdict(int)
         self._taps: CallTaps | None = None
 
     @property
@@ -108,7 +108,7 @@ class Router:
 
     def used(self, generation: Generation) -> bool:
         """Whether a call is decided by `generation`, or may still ask it."""
-        if generation is self.generation or self._asked[generation.number]:
+        if generation is self.generation or generation.number in self._asked:
             return True
         if self._taps is not None and self._taps.needs(generation):
             return True

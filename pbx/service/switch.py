@@ -266,23 +266,23 @@ class Switch:
 
     def _handle(self, outputs: Iterable[from_layer.Output], now: float, out: list[Output]) -> None:
         for output in outputs:
+            if isinstance(output, Transmit):
+                out.append(output)
+                continue
             match output:
-                case Transmit():
-                    out.append(output)
-                case from_layer.ResponseReceived(user, transaction, response):
+                case from_layer.ResponseReceived():
+                    user = output.user
                     if isinstance(user, Leg):
-                        session = user.session
-                        self._from_session(
-                            user, session.receive_response(transaction, response, now), now, out
-                        )
-                case from_layer.RequestReceived(transaction, request, flow):
-                    self._request(transaction, request, flow, now, out)
-                case from_layer.AckReceived(request, flow):
-                    leg = self.dialogs.get(received_id(request))
+                        events = user.session.receive_response(output.transaction, output.response, now)
+                        self._from_session(user, events, now, out)
+                case from_layer.RequestReceived():
+                    self._request(output.transaction, output.request, output.flow, now, out)
+                case from_layer.AckReceived():
+                    leg = self.dialogs.get(received_id(output.request))
                     if leg is None:
-                        self._observer.dropped("no-dialog", flow.transport)
+                        self._observer.dropped("no-dialog", output.flow.transport)
                     else:
-                        self._from_session(leg, leg.session.receive_ack(request, now), now, out)
+                        self._from_session(leg, leg.session.receive_ack(output.request, now), now, out)
                 case from_layer.CancelReceived(transaction):
                     user = transaction.user
                     if isinstance(user, Leg):
@@ -445,26 +445,24 @@ class Switch:
         changed = [] if heard is None else [heard]
         for output in outputs:
             match output:
-                case from_call.Signal(leg, signal):
+                case (leg, signal):
                     self._signal(leg, signal, now, out)
                     if leg not in changed:
                         changed.append(leg)
-                case from_call.DecisionNeeded(_, outcome, status, digits):
-                    out.append(OutcomeNeeded(call, outcome, status, digits))
-                case from_call.LegOpened(leg):
-                    self.legs += 1
-                    self._observer.leg_started(leg.trunk)
-                    first = next((each for each in call.legs if each.label == leg.label), leg) is leg
-                    self.live.leg_opened(call.record.id, leg, first=first)
-                case from_call.LegClosed(leg):
+                case from_call.LegClosed():
+                    leg = output.leg
                     self.legs -= 1
                     self.quality.end(leg)
                     self._observer.leg_finished(leg, now)
                     self.live.leg_closed(call.record.id, leg, call.legs)
                     if leg not in changed:
                         changed.append(leg)
-                case from_call.Summoned() | from_call.DigitPressed() | from_call.Ending():
-                    out.append(output)
+                case from_call.LegOpened():
+                    leg = output.leg
+                    self.legs += 1
+                    self._observer.leg_started(leg.trunk)
+                    first = next((each for each in call.legs if each.label == leg.label), leg) is leg
+                    self.live.leg_opened(call.record.id, leg, first=first)
                 case from_call.Progressed():
                     self._observer.call_progressed(call.record)
                 case from_call.Established():
@@ -473,18 +471,22 @@ class Switch:
                     if call.other is not None:
                         self._observer.leg_answered(call.other)
                         self.quality.begin(call.other, now)
-                case from_call.LegAnswered(leg):
-                    self._observer.leg_answered(leg)
-                    self.quality.begin(leg, now)
-                case from_call.PickedUp():
-                    routed = self._origins.pop(call.record.id)
-                    out.append(RouteNeeded(call, replace(routed, id=call.record.id, at=self._wall_clock())))
                 case from_call.Finished():
                     self.calls.pop(call.record.id, None)
                     self._origins.pop(call.record.id, None)
                     self._observer.call_finished(call.record)
                     self.live.call_finished(call.record.id)
                     out.append(CallEnded(call))
+                case from_call.DecisionNeeded(_, outcome, status, digits):
+                    out.append(OutcomeNeeded(call, outcome, status, digits))
+                case from_call.LegAnswered(leg):
+                    self._observer.leg_answered(leg)
+                    self.quality.begin(leg, now)
+                case from_call.Summoned() | from_call.DigitPressed() | from_call.Ending():
+                    out.append(output)
+                case from_call.PickedUp():
+                    routed = self._origins.pop(call.record.id)
+                    out.append(RouteNeeded(call, replace(routed, id=call.record.id, at=self._wall_clock())))
                 case _:
                     assert_never(output)
         for leg in changed:
@@ -500,22 +502,22 @@ class Switch:
 
     def _signal(self, leg: Leg, signal: from_call.SignalOutput, now: float, out: list[Output]) -> None:
         match signal:
-            case from_session.SendRequest(request, session):
-                flow = self._flow(leg, request)
-                flow, fallback = self._by_size(request, flow)
+            case from_session.SendResponse():
+                self._handle(self.layer.respond(signal.transaction, signal.response, now), now, out)
+            case from_session.DialogOpened():
+                self.dialogs[signal.id] = leg
+            case from_session.DialogClosed():
+                self.dialogs.pop(signal.id, None)
+            case from_session.SendRequest():
+                request = signal.request
+                flow, fallback = self._by_size(request, self._flow(leg, request))
                 transaction, sent = self.layer.send_request(request, flow, leg, now, fallback=fallback)
-                session.sent(transaction)
+                signal.session.sent(transaction)
                 self._handle(sent, now, out)
-            case from_session.SendAck(request):
-                self._handle(self.layer.send_ack(request, self._flow(leg, request)), now, out)
-            case from_session.SendResponse(transaction, response):
-                self._handle(self.layer.respond(transaction, response, now), now, out)
-            case from_session.CancelRequest(transaction):
-                self._handle(self.layer.cancel(transaction, now), now, out)
-            case from_session.DialogOpened(id):
-                self.dialogs[id] = leg
-            case from_session.DialogClosed(id):
-                self.dialogs.pop(id, None)
+            case from_session.SendAck():
+                self._handle(self.layer.send_ack(signal.request, self._flow(leg, signal.request)), now, out)
+            case from_session.CancelRequest():
+                self._handle(self.layer.cancel(signal.transaction, now), now, out)
             case _:
                 assert_never(signal)
 

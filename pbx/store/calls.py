@@ -5,10 +5,10 @@ messages are handled.
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from operator import attrgetter
-from typing import Any, cast
+from dataclasses import replace
+from typing import Any, NamedTuple, cast
 
 from pydantic_core import to_json
 
@@ -27,40 +27,9 @@ ROUTING_VERSION = 1
 Recorded = Callable[[Verdict], Mapping[str, Any]]
 """Makes plain values of a verdict."""
 
-_CALL = (
-    "id", "started_epoch", "progressed_epoch", "answered_epoch", "ended_epoch", "caller", "called", "source",
-    "user", "trunk", "answered_by", "cause", "status", "generation",
-)  # fmt: skip
-_LEG = (
-    "call_id", "label", "trunk", "codec", "packets_received", "packets_sent", "packets_lost", "jitter_ms",
-    "mos", "peer_packets_lost", "peer_jitter_ms", "peer_mos", "round_trip_ms", "worst_mos", "peer_worst_mos",
-    "burst_ratio", "one_way_seconds", "dead_air_seconds",
-)  # fmt: skip
-_NOTE = ("noted_epoch", "label", "kind", "direction", "value")
 
-_call_values, _leg_values, _note_values = attrgetter(*_CALL), attrgetter(*_LEG), attrgetter(*_NOTE)
-
-# The texts are our own literals.
-_INSERT_CALL = f"INSERT OR IGNORE INTO call ({', '.join(_CALL)}) VALUES ({', '.join('?' * len(_CALL))})"  # noqa: S608 -- as said
-_INSERT_LEG = (
-    f"INSERT INTO call_leg (call, position, {', '.join(_LEG)}) VALUES ({', '.join('?' * (len(_LEG) + 2))})"  # noqa: S608 -- as said
-)
-_INSERT_NOTE = (
-    "INSERT INTO call_note (call, position, noted_epoch, label, kind, direction, value)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?)"
-)
-_INSERT_ROUTING = "INSERT INTO call_routing (call, record) VALUES (?, ?)"
-_TABLES = (("call_routing", "call"), ("call_leg", "call"), ("call_note", "call"), ("call", "number"))
-_SELECT_CALL = f"SELECT number, {', '.join(_CALL)} FROM call"  # noqa: S608 -- as said
-_SELECT_LEGS = f"SELECT {', '.join(_LEG)} FROM call_leg WHERE call = ? ORDER BY position"  # noqa: S608 -- as said
-_SELECT_NOTES = (
-    "SELECT noted_epoch, label, kind, direction, value FROM call_note WHERE call = ? ORDER BY position"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class LegRow:
-    """One leg of a finished call; what was not measured is None. `peer_…` is what the peer said it heard.
+class LegRow(NamedTuple):
+    """One leg of a finished call, by column; None was not measured. `peer_…` is what the peer says it heard.
 
     `worst_mos` is of its worst interval, `burst_ratio` 1 when loss came at random (G.107 §7.5).
     """
@@ -85,8 +54,7 @@ class LegRow:
     dead_air_seconds: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class NoteRow:
+class NoteRow(NamedTuple):
     """Something that was noted about a leg, or with an empty label about the call (pbx.call.record.Note)."""
 
     noted_epoch: float
@@ -101,9 +69,8 @@ class NoteRow:
         return alarm_words(self.kind, self.direction, self.value)
 
 
-@dataclass(frozen=True, slots=True)
-class CallRow:
-    """One finished call; times are seconds since 1970, `answered_epoch` None when nobody answered."""
+class CallRow(NamedTuple):
+    """One finished call, by column; times are seconds since 1970, `answered_epoch` None without an answer."""
 
     id: str
     started_epoch: float
@@ -126,6 +93,24 @@ class CallRow:
     def talked_s(self) -> float | None:
         """From the answer to the end."""
         return None if self.answered_epoch is None else self.ended_epoch - self.answered_epoch
+
+
+_CALL = CallRow._fields[:-2]
+_LEG = LegRow._fields
+
+# The texts are our own literals.
+_INSERT_CALL = f"INSERT OR IGNORE INTO call ({', '.join(_CALL)}) VALUES ({', '.join('?' * len(_CALL))})"  # noqa: S608 -- as said
+_INSERT_NOTE = (
+    "INSERT INTO call_note (call, position, noted_epoch, label, kind, direction, value)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?)"
+)
+_INSERT_ROUTING = "INSERT INTO call_routing (call, record) VALUES (?, ?)"
+_TABLES = (("call_routing", "call"), ("call_leg", "call"), ("call_note", "call"), ("call", "number"))
+_SELECT_CALL = f"SELECT number, {', '.join(_CALL)} FROM call"  # noqa: S608 -- as said
+_SELECT_LEGS = f"SELECT {', '.join(_LEG)} FROM call_leg WHERE call = ? ORDER BY position"  # noqa: S608 -- as said
+_SELECT_NOTES = (
+    "SELECT noted_epoch, label, kind, direction, value FROM call_note WHERE call = ? ORDER BY position"
+)
 
 
 def row_of(entry: Entry) -> CallRow:
@@ -188,13 +173,13 @@ def _leg_row(leg: LegTotals) -> LegRow:
         _rounded(quality.heard.worst_mos),
         _rounded(quality.said.worst_mos),
         _rounded(quality.heard.burst_ratio),
-        round(quality.one_way_s, 1),
-        round(quality.dead_air_s, 1),
+        _rounded(quality.one_way_s, 1),
+        _rounded(quality.dead_air_s, 1),
     )
 
 
-def _rounded(score: float | None) -> float | None:
-    return None if score is None else round(score, 2)
+def _rounded(value: float | None, digits: int = 2) -> float | None:
+    return round(value, digits) if value else value
 
 
 def in_words(verdict: Verdict) -> str:
@@ -252,21 +237,32 @@ def write_calls(store: Store, entries: Iterable[Entry], recorded: Recorded) -> i
     Raises OperatorError.
     """
     rows = [(row_of(entry), _routing_text(entry.decided, recorded)) for entry in entries]
-    legs: list[tuple[object, ...]] = []
+    # By their columns: to say NULL by leaving a column out costs less than to bind it.
+    legs: defaultdict[tuple[str, ...], list[tuple[object, ...]]] = defaultdict(list)
     notes: list[tuple[object, ...]] = []
     routings: list[tuple[object, ...]] = []
     with store.transaction() as connection:
         for row, routing in rows:
-            cursor = connection.execute(_INSERT_CALL, _call_values(row))
+            cursor = connection.execute(_INSERT_CALL, row[: len(_CALL)])
             if cursor.rowcount:
                 number = cursor.lastrowid
-                legs += [(number, at, *_leg_values(leg)) for at, leg in enumerate(row.legs)]
-                notes += [(number, at, *_note_values(note)) for at, note in enumerate(row.notes)]
+                for at, leg in enumerate(row.legs):
+                    known = [index for index, value in enumerate(leg) if value is not None]
+                    legs[tuple([_LEG[index] for index in known])].append(
+                        (number, at, *[leg[index] for index in known])
+                    )
+                notes += [(number, at, *note) for at, note in enumerate(row.notes)]
                 routings.append((number, routing))
-        for statement, values in ((_INSERT_LEG, legs), (_INSERT_NOTE, notes), (_INSERT_ROUTING, routings)):
-            if values:
-                connection.executemany(statement, values)
+        for columns, values in legs.items():
+            connection.executemany(_insert_leg(columns), values)
+        connection.executemany(_INSERT_NOTE, notes)
+        connection.executemany(_INSERT_ROUTING, routings)
     return len(routings)
+
+
+def _insert_leg(columns: Sequence[str]) -> str:
+    marks = ", ".join("?" * (len(columns) + 2))
+    return f"INSERT INTO call_leg (call, position, {', '.join(columns)}) VALUES ({marks})"  # noqa: S608 -- the names are our own literals
 
 
 def _routing_text(decided: Sequence[Decided], recorded: Recorded) -> str:

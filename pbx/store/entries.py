@@ -7,7 +7,7 @@ from pbx.call.record import CallRecord
 from pbx.dialplan.generation import Verdict
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Decided:
     """One decision about a call.
 
@@ -20,7 +20,7 @@ class Decided:
     digits: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Entry:
     """A finished call: `generation` is the dialplan's that decided it, `epoch` the wall clock at its end."""
 

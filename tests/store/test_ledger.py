@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -305,4 +304,4 @@ class TestFiles:
 def test_a_call_that_nobody_answered_talked_no_time() -> None:
     row = CallRow("c", 1.0, None, None, 2.0, "a", "b", "users", "a", None, "", "busy", 486, 1)
     assert row.talked_s is None
-    assert replace(row, answered_epoch=1.5).talked_s == 0.5
+    assert row._replace(answered_epoch=1.5).talked_s == 0.5
