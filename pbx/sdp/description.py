@@ -247,7 +247,8 @@ def _stream(section: str, connection: str | None, direction: Direction) -> Media
     """One stream; what it says beside its port is remembered, unless there is a key in it."""
     kind, _, rest = section.partition(" ")
     port, _, rest = rest.partition(" ")
-    if _plain_port(port) is not None and (number := int(port)) <= 65_535 and "a=crypto" not in rest:
+    # With nothing before the first space, the words after it are not what they stand for here.
+    if kind and _plain_port(port) is not None and (number := int(port)) <= 65_535 and "a=crypto" not in rest:
         return _STREAMS[f"{kind} 9 {rest}", connection, direction].at(number)
     return _parse_media(section, connection, direction)
 

@@ -41,6 +41,16 @@ def test_a_port_is_looked_at_though_its_stream_is_remembered(port: str) -> None:
         parse(known.replace("audio 9 ", f"audio {port} ").encode())
 
 
+@pytest.mark.parametrize(
+    ("line", "kind", "port"), [(" 8 0 9 101", "8", 0), (" audio 8 RTP/AVP 0", "audio", 8)]
+)
+def test_an_m_line_that_begins_with_a_space_is_read_from_its_first_word(
+    line: str, kind: str, port: int
+) -> None:
+    (media,) = parse(audio("0").replace(b"m=audio 49170 RTP/AVP 0", f"m={line}".encode())).media
+    assert (media.kind, media.port) == (kind, port)
+
+
 def test_no_key_is_remembered() -> None:
     key = "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz"
     body = audio("0", f"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{key}").replace(b"RTP/AVP", b"RTP/SAVP")
