@@ -423,9 +423,11 @@ class MediaPlane:
 
     @staticmethod
     def _remote(remote: Address, family: Family) -> bytes | None:
+        if remote[1] == 0:
+            return None
         try:
             host = addresses.host_of(remote[0])
-            if remote[1] == 0 or host.is_unspecified:
+            if host.is_unspecified:
                 return None
             if host.family == family and not host.is_multicast:
                 return addresses.pack(remote)

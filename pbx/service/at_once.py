@@ -10,9 +10,9 @@ T = TypeVar("T")
 
 
 def at_once(
-    coroutine: Coroutine[Deferred[Any], Any, T], instead: Callable[[Exception], T]
+    coroutine: Coroutine[Deferred[Any], Any, T], instead: Callable[[BaseException], T]
 ) -> T | Deferred[T]:
-    """What a coroutine returns when it need not wait, else a Deferred of it; `instead` when it raises.
+    """What a coroutine returns when it need not wait, else a Deferred of it; `instead` whatever it raises.
 
     `Deferred.fromCoroutine` does as much, but costs half of what a decision does where nothing waits. Either
     way the coroutine has a context of its own.
@@ -23,7 +23,7 @@ def at_once(
     except StopIteration as stop:
         result: T = stop.value
         return result
-    except Exception as error:  # noqa: BLE001 -- whoever says what there is instead tells of it
+    except BaseException as error:  # noqa: BLE001 -- told by `instead`; a plugin's thread may be interrupted
         return instead(error)
     return Deferred.fromCoroutine(_resumed(coroutine, awaited, context, instead))
 
@@ -32,14 +32,17 @@ def _resumed(
     coroutine: Coroutine[Deferred[Any], Any, T],
     awaited: Deferred[Any],
     context: Context,
-    instead: Callable[[Exception], T],
+    instead: Callable[[BaseException], T],
 ) -> Generator[Deferred[Any], Any, T]:
     """The rest of a coroutine that waits for `awaited`."""
     step: Callable[[Any], Deferred[Any]]
     while True:
         try:
             result = yield awaited
-        except Exception as error:  # noqa: BLE001 -- raised again where it is waited for
+        except GeneratorExit:
+            coroutine.close()
+            raise
+        except BaseException as error:  # noqa: BLE001 -- raised again where it is waited for
             step, result = coroutine.throw, error
         else:
             step = coroutine.send
@@ -48,5 +51,5 @@ def _resumed(
         except StopIteration as stop:
             returned: T = stop.value
             return returned
-        except Exception as error:  # noqa: BLE001 -- as above
+        except BaseException as error:  # noqa: BLE001 -- as above
             return instead(error)

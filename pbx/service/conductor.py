@@ -114,25 +114,31 @@ class Conductor:
     def media_happened(self, event: SourceEnded | DigitHeard) -> None:
         """A sound is over, or a key was pressed."""
         now = self._clock()
-        self._send(self._guarded(now, self._switch.media_happened, event, now))
+        self._say(self._guarded(now, self._switch.media_happened, event, now))
 
     # -- the operator's side ---------------------------------------------------------------------------------
 
     def hang_up(self, call_id: str) -> None:
         """End a call."""
         now = self._clock()
-        self._send(self._guarded(now, self._switch.hang_up, call_id, now))
+        self._say(self._guarded(now, self._switch.hang_up, call_id, now))
 
     def tell(self, call_id: str, act: Callable[[Call, float], Iterable[CallOutput]]) -> None:
         """Ask something of a call; one that is gone already is no error."""
         now = self._clock()
-        self._send(self._guarded(now, self._switch.tell, call_id, lambda call: act(call, now), now))
+        self._say(self._guarded(now, self._switch.tell, call_id, lambda call: act(call, now), now))
 
     def operate(self, act: Callable[[float], Sequence[Output | AgentWanted]]) -> None:
         """Do what an operator asked for, and carry out what follows. What `act` raises passes."""
         now = self._clock()
         outputs = act(now)
-        self._send(self._guarded(now, lambda: outputs))
+        self._say(self._guarded(now, lambda: outputs))
+
+    def _say(self, sent: Sequence[Transmit]) -> None:
+        """Send what follows from something that was no message."""
+        self._send(sent)
+        # The endpoint says so itself once it is up, and until it ends.
+        self.served()
 
     # -- carrying out ----------------------------------------------------------------------------------------
 
@@ -219,7 +225,7 @@ class Conductor:
         else:
             self._carry_out(desk.ring(offer, found, now), now, sent)
 
-    def _unreachable(self, error: Exception, offer: Offer) -> Summons:
+    def _unreachable(self, error: BaseException, offer: Offer) -> Summons:
         self.faults += 1
         log.error("agent %s cannot be rung", offer.agent, exc_info=error)
         return Summons(offer.number, ())
@@ -228,7 +234,7 @@ class Conductor:
         now = self._clock()
         sent: list[Transmit] = []
         self._route(call, plan, now, sent)
-        self._send(sent)
+        self._say(sent)
 
     def _route(self, call: Call, plan: Plan, now: float, sent: list[Transmit]) -> None:
         """Carry out a plan; when that breaks, the caller is told at once instead of waiting for nothing."""
@@ -237,7 +243,7 @@ class Conductor:
         if self.faults != faults:
             sent += self._guarded(now, self._switch.hang_up, call.record.id, now)
 
-    def _undecided(self, error: Exception) -> Plan:
+    def _undecided(self, error: BaseException) -> Plan:
         self.faults += 1
         log.error("a decision failed; the call is refused with 500", exc_info=error)
         return Refuse(500)

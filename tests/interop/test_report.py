@@ -35,7 +35,8 @@ def test_lines_for_people() -> None:
 
 
 def test_a_case_that_a_stall_spoilt_says_how_often_it_was_played() -> None:
-    assert line(replace(GOOD, tries=2)).splitlines()[1:] == ["    played 2 times"]
+    again = replace(GOOD, tries=2, spoilt=("alice heard nothing",))
+    assert line(again).splitlines()[1:] == ["    played 2 times", "    before: alice heard nothing"]
     assert (
         line(replace(BAD, tries=3, stalled_s=0.54)).splitlines()[3]
         == "    played 3 times; the machine stood still for 0.54 s"
@@ -77,6 +78,7 @@ def test_json() -> None:
         "skipped": "",
         "seconds": 3.25,
         "tries": 1,
+        "spoilt": [],
         "faults": [],
         "directory": None,
     }

@@ -8,7 +8,8 @@ import pytest
 from pbx.cli.interop.case import find_suite
 from pbx.cli.interop.clock import now
 from pbx.cli.interop.ends import AudioThread
-from pbx.cli.interop.runner import Options, Outcome, Runner
+from pbx.cli.interop.runner import Options, Outcome, Runner, _ended, _Run
+from pbx.cli.interop.service import Service
 from pbx.cli.interop.trace import Window
 from tests.interop.wire import Sound, Wire
 
@@ -104,3 +105,29 @@ def test_a_stall_is_what_the_phones_were_kept_from_speaking(
     assert outcome.faults == ()
     assert outcome.tries == len(played) > 1
     assert list(tmp_path.iterdir()) == [], "what the first attempt left is removed, too"
+
+
+@pytest.mark.parametrize(
+    ("log", "running", "blamed"),
+    [
+        ("all is well\n", True, []),
+        ("all is well\n", False, ["the PBX ended by itself (-11)"]),
+        (
+            "Traceback (most recent call last):\n",
+            True,
+            ["the PBX's log says: Traceback (most recent call last):"],
+        ),
+    ],
+)
+def test_a_pbx_that_ends_or_complains_is_to_blame_whatever_the_machine_did(
+    log: str, running: bool, blamed: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = Service([], None, log=tmp_path / "pbx.log")
+    (tmp_path / "pbx.log").write_text(log, encoding="utf-8")
+    monkeypatch.setattr(Service, "running", running)
+    monkeypatch.setattr(Service, "stop", lambda _: -11)
+    run = _Run(find_suite().cases["basic-call"], tmp_path, {}, {}, {})
+    run.faults, run.stalls = ["alice: SIPp timed out"], [Window(1.0, 1.0 + STILL)]
+    run.fail_for_good(_ended(service, 0))
+    assert run.faults == ["alice: SIPp timed out", *blamed]
+    assert bool(run.stalls) == (not blamed), "it is played again when only the machine can be to blame"

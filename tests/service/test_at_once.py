@@ -1,3 +1,4 @@
+from asyncio import CancelledError
 from collections.abc import Callable
 from contextvars import ContextVar
 
@@ -9,7 +10,7 @@ from pbx.service.at_once import at_once
 _SEEN: ContextVar[str] = ContextVar("seen", default="nothing")
 
 
-def _instead(error: Exception) -> str:
+def _instead(error: BaseException) -> str:
     return f"instead: {error}"
 
 
@@ -77,3 +78,22 @@ def test_what_raises_is_replaced_whenever_it_raises(fire: Callable[[Deferred[str
     fire(answer)
     assert found == ["instead: broken"]
     assert at_once(broken(_there("one")), _instead) == "instead: broken"
+
+
+def test_an_interruption_is_replaced_too() -> None:
+    """A plugin's thread is interrupted by what is no Exception; it must not end whoever asked."""
+
+    async def waiting(answer: Deferred[str]) -> str:
+        return await answer
+
+    async def interrupted() -> str:
+        raise CancelledError("interrupted")
+
+    assert at_once(interrupted(), _instead) == "instead: interrupted"
+    answer: Deferred[str] = Deferred()
+    found: list[str] = []
+    later = at_once(waiting(answer), _instead)
+    assert isinstance(later, Deferred)
+    later.addCallback(found.append)
+    answer.errback(CancelledError("late"))
+    assert found == ["instead: late"]

@@ -21,6 +21,7 @@ def line(outcome: Outcome) -> str:
     if outcome.tries > 1:
         stood = f"; the machine stood still for {outcome.stalled_s:.2f} s" if outcome.faults else ""
         lines.append(f"    played {outcome.tries} times{stood}")
+        lines += [f"    before: {fault}" for fault in outcome.spoilt]
     for path, text in outcome.traces.items():
         if text:
             lines.append(f"    the end of {path}:")
@@ -62,6 +63,7 @@ def to_json(outcomes: Sequence[Outcome]) -> dict[str, Any]:
                 "skipped": outcome.skipped,
                 "seconds": round(outcome.seconds, 3),
                 "tries": outcome.tries,
+                "spoilt": list(outcome.spoilt),
                 "faults": list(outcome.faults),
                 "directory": None if outcome.directory is None else str(outcome.directory),
             }

@@ -56,7 +56,8 @@ class Outcome:
     """What came of a case; `traces` has the last lines of what SIPp and the PBX wrote, by file.
 
     `skipped` says why it could not be run here; then it has neither passed nor failed. `stalled_s` is the
-    longest that the machine kept the phones from speaking, in the last of its `tries`.
+    longest that the machine kept the phones from speaking, in the last of its `tries`; `spoilt` are the
+    faults of those before.
     """
 
     case: str
@@ -68,6 +69,7 @@ class Outcome:
     skipped: str = ""
     stalled_s: float = 0.0
     tries: int = 1
+    spoilt: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -87,8 +89,15 @@ class _Run:
     actors: list[Actor] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     over_at: float = 0.0
+    log_from: int = 0
     stalls: list[Window] = field(default_factory=list)
     began_epoch: float = field(default_factory=lambda: datetime.now(UTC).timestamp())
+
+    def fail_for_good(self, faults: list[str]) -> None:
+        """Add faults that no stall of the machine explains: with them the case is not played again."""
+        self.faults += [fault for fault in faults if fault not in self.faults]
+        if faults:
+            self.stalls.clear()
 
 
 class Runner:
@@ -136,7 +145,8 @@ class Runner:
         """
         outcome = self._once(case)
         while not outcome.passed and outcome.stalled_s and outcome.tries < _TRIES:
-            outcome = replace(self._once(case), tries=outcome.tries + 1)
+            spoilt = (*outcome.spoilt, *outcome.faults)
+            outcome = replace(self._once(case), tries=outcome.tries + 1, spoilt=spoilt)
         self._kept = self._kept or not (outcome.passed or outcome.skipped)
         return outcome
 
@@ -156,6 +166,7 @@ class Runner:
         with ExitStack() as held:
             phones, ends = self._phones(case, held)
             run = _Run(case, directory, phones, ends, {name: Talk() for name in phones})
+            run.log_from = before.log_size
             return self._play(run, service, before, began)
 
     def _play(self, run: _Run, service: Service, before: Snapshot, began: float) -> Outcome:
@@ -415,7 +426,7 @@ class Runner:
         if service.log is not None:
             traces[str(service.log)] = tail(service.log)
             # What a failed case has left must not fail the next one.
-            service.stop()
+            run.fail_for_good(_ended(service, run.log_from))
             self._services = {key: each for key, each in self._services.items() if each is not service}
         return Outcome(
             run.case.name,
@@ -426,6 +437,15 @@ class Runner:
             run.directory,
             stalled_s=max((stall.seconds for stall in run.stalls), default=0.0),
         )
+
+
+def _ended(service: Service, log_from: int) -> list[str]:
+    """Stop a PBX with which a case failed; what it is to blame for, whatever the machine did."""
+    running = service.running
+    # One with calls that the case has left may have to be killed.
+    code = service.stop()
+    wrong = [f"the PBX's log says: {line}" for line in service.trouble(log_from)]
+    return wrong if running else [*wrong, f"the PBX ended by itself ({code})"]
 
 
 def counter_faults(expected: Mapping[str, tuple[int, int]], before: Numbers, after: Numbers) -> list[str]:
