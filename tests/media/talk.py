@@ -74,8 +74,8 @@ def mixed_leg(plane: MediaPlane, phone: Phone, codec: CodecName = "PCMU", **chan
     return leg_for(plane, phone, **{**settings, **changes})
 
 
-# A tick that runs later than this has packets that are too late for it.
-STALL_S = 0.005
+# Later than this, a packet and the tick that would play it may miss each other.
+STALL_S = 0.002
 # How often a test whose sound the machine has spoilt, by stalling, is tried.
 TRIES = 5
 
@@ -88,7 +88,7 @@ class Talk:
         self.heard: dict[Phone, list[tuple[float, Heard]]] = {phone: [] for phone in phones}
         self._pause = threading.Event()
         self._due = 0.0
-        # The longest that a tick has begun after it was due: the machine had no time for us.
+        # The longest that a tick's last packet has left after it was due: the machine had no time for us.
         self.late_s = 0.0
         self._by_socket = {phone.socket: phone for phone in phones}
 
@@ -103,13 +103,13 @@ class Talk:
         if self._due == 0.0:
             self._due = perf_counter()
         for number in range(frames):
-            self.late_s = max(self.late_s, perf_counter() - self._due)
             if at and number in at:
                 at[number]()
             for phone in self.phones:
                 payload = says(phone, number)
                 if payload is not None:
                     phone.send(payload, payload_type)
+            self.late_s = max(self.late_s, perf_counter() - self._due)
             self._due += 0.02
             self.listen(self._due)
 
