@@ -277,6 +277,16 @@ CANARY: Final = 0xA5
 CANARY_BYTES: Final = 64
 
 
+def names(record: "np.dtype[Any]") -> tuple[str, ...]:
+    """The fields of a record."""
+    return record.names or ()
+
+
+def place(record: "np.dtype[Any]", name: str) -> int:
+    """Which of the values of a row a field is."""
+    return names(record).index(name)
+
+
 def offset(record: "np.dtype[Any]", name: str) -> int:
     """Where a field of a record begins, in octets."""
     places = record.fields

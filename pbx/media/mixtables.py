@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from pbx.media.layout import PAYLOAD_TYPES, Array
+from pbx.media.layout import PAYLOAD_TYPES, Array, place
 
 SOURCES: Final = 1024
 SINKS: Final = 512
@@ -357,4 +357,4 @@ def _alone() -> bytes:
 
 _FRESH_PART: Final = _alone()
 _FRESH_LEG: Final = list(fresh_part(LEG_PART, 0).item())
-_GENERATION: Final = (PART.names or ()).index("generation")
+_GENERATION: Final = place(PART, "generation")

@@ -3,12 +3,12 @@
 import base64
 import struct
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from pbx.media import layout
-from pbx.media.layout import LEG, Array, Shared
+from pbx.media.layout import LEG, Array, Shared, names, place
 from pbx.media.values import Family
 
 Row = tuple[int, ...]
@@ -84,16 +84,6 @@ class Rows:
         """The address where a leg's packets come from, as the kernel has it."""
         at = (row * layout.ADDRESSES + layout.PROVEN) * layout.ADDRESS_BYTES
         return bytes(self._addresses[at : at + layout.ADDRESS_BYTES])
-
-
-def names(record: "np.dtype[Any]") -> tuple[str, ...]:
-    """The fields of a record."""
-    return record.names or ()
-
-
-def place(record: "np.dtype[Any]", name: str) -> int:
-    """Which of the values of a row a field is."""
-    return names(record).index(name)
 
 
 def _octets(table: Array) -> memoryview:

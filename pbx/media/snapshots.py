@@ -25,9 +25,10 @@ from pbx.media.layout import (
     WORK_TOTAL,
     Shared,
     Tables,
+    place,
 )
 from pbx.media.mixtables import ENCODED_FRAMES, MIXED, MIXED_FRAMES, PART, SKIPPED_TICKS, Mix
-from pbx.media.rows import Row, Rows, Words, place
+from pbx.media.rows import Row, Rows, Words
 from pbx.media.values import (
     Drops,
     Envelope,

@@ -163,7 +163,7 @@ class Conductor:
         return sent
 
     def _gather(self, now: float) -> None:
-        """Each time that the media thread wakes costs as much as a small message."""
+        """Let orders of the media plane gather: to wake its thread costs as much as a small message."""
         if self._gathering is not None:
             if now - self._gathering < GATHERING_S:
                 return

@@ -6,8 +6,8 @@ import pytest
 from pbx.errors import MisuseError
 from pbx.media import layout, mixtables
 from pbx.media.commands import bridging, configuration, plain
-from pbx.media.layout import COMMAND, LEG
-from pbx.media.rows import RANDOM_OCTETS, Rows, Words, names, place
+from pbx.media.layout import COMMAND, LEG, names, place
+from pbx.media.rows import RANDOM_OCTETS, Rows, Words
 from pbx.media.values import Family, LegAudio, LegId
 
 A, B = LegId(3, 41), LegId(7, 42)
